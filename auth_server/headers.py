@@ -1,0 +1,231 @@
+"""Every header name this product reads or writes, and the one encoding of their values.
+
+In: the raw pairs of a `/validate` request become a credential and a target, or are refused.
+Out: values outside printable ASCII, and list separators inside a value, are percent-encoded as UTF-8.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote
+
+from auth_server.errors import ErrorCode, InvalidRequest, Unauthenticated
+from auth_server.model import (
+    KIND_OF_METHOD,
+    METHODS_WITH_A_NAME,
+    BearerToken,
+    Credential,
+    Kind,
+    Name,
+    SessionCookie,
+    Target,
+)
+
+AUTHORIZATION = "authorization"
+COOKIE = "cookie"
+ORIGINAL_URI = "x-original-uri"
+ORIGINAL_METHOD = "x-original-method"
+REQUEST_ID = "x-request-id"
+MCP_SERVER = "x-mcp-server"
+MCP_METHOD = "mcp-method"
+MCP_NAME = "mcp-name"
+MCP_TARGETS = "x-mcp-targets"
+USER_POOL_ID = "x-user-pool-id"
+REGION = "x-region"
+
+USER = "X-User"
+USERNAME = "X-Username"
+EMAIL = "X-Email"
+CLIENT_ID = "X-Client-Id"
+SCOPES = "X-Scopes"
+GROUPS = "X-Groups"
+AUTH_METHOD = "X-Auth-Method"
+SERVER_NAME = "X-Server-Name"
+TOOL_NAME = "X-Tool-Name"
+ALLOWED_TOOLS = "X-Allowed-Tools"
+AUTH_ERROR = "X-Auth-Error"
+AUTH_ERROR_BODY = "X-Auth-Error-Body"
+WWW_AUTHENTICATE = "WWW-Authenticate"
+CACHE_CONTROL = "Cache-Control"
+RETRY_AFTER = "Retry-After"
+
+SESSION_COOKIE = "mcp_gateway_session"
+
+# A list of tools is a comfort for backends; past this it is cut at a whole name, never inside one.
+MAX_TOOLS_BYTES = 4096
+
+RawHeaders = Iterable[tuple[bytes, bytes]]
+
+_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+_SENTINEL = re.compile(r"=\?base64\?(.*)\?=", re.DOTALL)
+_SERVER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_METHOD = re.compile(r"[!-~]{1,256}")
+_SAFE = "!\"#$&'()*+-./:;<=>?@[\\]^_`{|}~"  # printable ASCII but space, comma and the percent sign itself
+
+
+class Incoming:
+    """The headers of one question. A name that may come once and comes twice is refused."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: RawHeaders) -> None:
+        """Take ASGI's raw pairs: lower-case names, undecoded values."""
+        values: dict[bytes, list[bytes]] = {}
+        for name, value in raw:
+            values.setdefault(name, []).append(value)
+        self._raw = values
+
+    def get(self, name: str) -> str | None:
+        """Return the value, or None where the header is absent; raises InvalidRequest for a second one."""
+        found = self._raw.get(name.encode())
+        if found is None:
+            return None
+        if len(found) > 1:
+            raise InvalidRequest(f"header {name} was sent {len(found)} times; send it once")
+        return found[0].decode("latin-1").strip(" \t")
+
+    def every(self, name: str) -> list[str]:
+        """Return the values of a header that may be repeated."""
+        return [value.decode("latin-1") for value in self._raw.get(name.encode(), ())]
+
+
+def credential(headers: Incoming) -> Credential:
+    """Return what the caller offers as proof.
+
+    `Authorization`, when present, alone decides: a bad one never falls back to the cookie. Raises
+    Unauthenticated where there is none or it is no bearer token (RFC 6750, section 2.1), InvalidRequest
+    where there are two.
+    """
+    authorization = headers.get(AUTHORIZATION)
+    cookies = session_cookies(headers.every(COOKIE))
+    if len(cookies) > 1:
+        raise InvalidRequest(f"the cookie {SESSION_COOKIE} was sent {len(cookies)} times; send it once")
+    if authorization is not None:
+        if match := _BEARER.fullmatch(authorization):
+            return BearerToken(match[1])
+        raise Unauthenticated(
+            ErrorCode.TOKEN_MALFORMED,
+            "the Authorization header must be “Bearer”, one space and a token",
+        )
+    if cookies:
+        return SessionCookie(cookies[0])
+    raise Unauthenticated(
+        ErrorCode.TOKEN_MISSING,
+        f"no credential: send “Authorization: Bearer <token>” or the cookie {SESSION_COOKIE}",
+    )
+
+
+def session_cookies(cookie_headers: Iterable[str]) -> list[str]:
+    """Return the values of every session cookie in these Cookie headers (RFC 6265, section 5.4)."""
+    pairs = (pair.partition("=") for header in cookie_headers for pair in header.split(";"))
+    return [value.strip(' \t"') for name, _, value in pairs if name.strip(" \t") == SESSION_COOKIE]
+
+
+def target(headers: Incoming) -> Target:
+    """Return what is to be done, as nginx read it from path and body.
+
+    Raises InvalidRequest where server, method or names are missing or have no single reading.
+    """
+    server = headers.get(MCP_SERVER)
+    if not server:
+        raise InvalidRequest("X-Mcp-Server is missing: nginx sets it from the location that matched")
+    if not _SERVER.fullmatch(server):
+        raise InvalidRequest("X-Mcp-Server is not a server's name (letters, digits, “.”, “_”, “-”)")
+    http_method = headers.get(ORIGINAL_METHOD)
+    method = headers.get(MCP_METHOD) or None
+    if http_method not in {"GET", "POST", "DELETE", None} or (http_method is None and method is None):
+        raise InvalidRequest("X-Original-Method must be GET, POST or DELETE")
+    if method is not None and not _METHOD.fullmatch(method):
+        raise InvalidRequest("Mcp-Method is not printable ASCII of at most 256 characters")
+    names = _names(method, headers.get(MCP_NAME), headers.get(MCP_TARGETS))
+    if method in METHODS_WITH_A_NAME and not names:
+        raise InvalidRequest(f"{method} names nothing: Mcp-Name or X-Mcp-Targets is missing")
+    return Target(server, method, names)
+
+
+def decode_mcp_value(value: str) -> str:
+    """Decode a value of Mcp-Name: as it is, or UTF-8 in `=?base64?…?=` (MCP 2026-07-28, SEP-2243).
+
+    Raises InvalidRequest unless the base64 is canonical and the text plain UTF-8 without controls.
+    """
+    if match := _SENTINEL.fullmatch(value):
+        try:
+            raw = base64.b64decode(match[1], validate=True)
+            text = raw.decode("utf-8")
+        except (binascii.Error, ValueError):
+            raise InvalidRequest("Mcp-Name: the base64 form does not hold UTF-8") from None
+        if base64.b64encode(raw).decode() != match[1]:
+            raise InvalidRequest("Mcp-Name: the base64 form is not canonical")
+        value = text
+    elif not value.isascii():
+        raise InvalidRequest("Mcp-Name: a value outside ASCII must come as =?base64?…?=")
+    return _clean(value, "Mcp-Name")
+
+
+def encode(value: str) -> str:
+    """Percent-encode one value, so that it can neither split a header nor a list."""
+    if value.isascii() and value.isalnum():
+        return value
+    return quote(value, safe=_SAFE, errors="backslashreplace")
+
+
+def encode_list(values: Iterable[str], separator: str) -> str:
+    """Join values with a separator that none of them can hold."""
+    return separator.join(map(encode, values))
+
+
+def encode_tools(tools: list[str]) -> str:
+    """Join the names of tools, cut after the last that fits in MAX_TOOLS_BYTES."""
+    joined = encode_list(tools, ",")
+    return joined if len(joined) <= MAX_TOOLS_BYTES else joined[: MAX_TOOLS_BYTES + 1].rpartition(",")[0]
+
+
+def _names(method: str | None, mcp_name: str | None, mcp_targets: str | None) -> tuple[Name, ...]:
+    implied = KIND_OF_METHOD.get(method or "")
+    names: list[Name] = []
+    if mcp_targets:
+        names.extend(_target(item, implied) for item in _json_array(mcp_targets))
+    if mcp_name:
+        value = decode_mcp_value(mcp_name)
+        if implied is not None:
+            names.append(Name(implied, value))
+        elif method == "completion/complete" and value not in {name.value for name in names}:
+            raise InvalidRequest("completion/complete: X-Mcp-Targets must say whether Mcp-Name is a prompt or a resource")
+        # Any other method's name (a task's id, say) is in no list of a grant: its method alone is judged.
+    return tuple(dict.fromkeys(names))
+
+
+def _json_array(text: str) -> list[Any]:
+    try:
+        items = json.loads(text)
+    except (ValueError, RecursionError):
+        items = None
+    if not isinstance(items, list):
+        raise InvalidRequest("X-Mcp-Targets must be a JSON array")
+    return items
+
+
+def _target(item: Any, implied: Kind | None) -> Name:
+    """Read one element: a name, or {kind: name} where the method alone does not tell the kind."""
+    if isinstance(item, str) and implied is not None:
+        return Name(implied, _clean(item, "X-Mcp-Targets"))
+    if isinstance(item, dict) and len(item) == 1:
+        ((kind, value),) = item.items()
+        if kind in set(Kind) and isinstance(value, str):
+            return Name(Kind(kind), _clean(value, "X-Mcp-Targets"))
+    raise InvalidRequest('X-Mcp-Targets: expected names, or objects such as {"prompts": "name"}')
+
+
+def _clean(value: str, place: str) -> str:
+    if not value or not value.isprintable() and any(_is_control(c) for c in value):
+        raise InvalidRequest(f"{place}: a name must not be empty or hold control characters")
+    return value
+
+
+def _is_control(char: str) -> bool:
+    return ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 or 0xD800 <= ord(char) < 0xE000

@@ -1,0 +1,146 @@
+"""The nouns: what is asked, by whom, and what was decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from auth_server.patterns import Patterns
+
+
+@dataclass(frozen=True, slots=True)
+class BearerToken:
+    """A JWT as it arrived in `Authorization: Bearer`."""
+
+    raw: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCookie:
+    """The value of the session cookie as it arrived."""
+
+    raw: str = field(repr=False)
+
+
+Credential = BearerToken | SessionCookie
+
+
+class Kind(StrEnum):
+    """The lists of a grant in which a target can be named."""
+
+    TOOLS = "tools"
+    PROMPTS = "prompts"
+    RESOURCES = "resources"
+
+
+# The methods whose params name what they are about, and the list that a grant must hold it in.
+# completion/complete names a prompt or a resource: its kind comes with the name.
+KIND_OF_METHOD = {
+    "tools/call": Kind.TOOLS,
+    "prompts/get": Kind.PROMPTS,
+    "resources/read": Kind.RESOURCES,
+    "resources/subscribe": Kind.RESOURCES,
+    "resources/unsubscribe": Kind.RESOURCES,
+    "subscriptions/listen": Kind.RESOURCES,
+}
+METHODS_WITH_A_NAME = frozenset(KIND_OF_METHOD) - {"subscriptions/listen"} | {"completion/complete"}
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """One thing that a call is about: a tool, a prompt or a resource URI."""
+
+    kind: Kind
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is to be done: an MCP method on a server, and every name that the call is about.
+
+    `method` is None for what has none: an event stream (GET), the end of a session (DELETE), a JSON-RPC response.
+    """
+
+    server: str
+    method: str | None
+    names: tuple[Name, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """One trusted Cognito user pool: the issuers that its tokens may name, and where its keys are."""
+
+    id: str
+    region: str
+    issuers: tuple[str, ...]
+    jwks_url: str
+
+
+class AuthMethod(StrEnum):
+    """How the caller proved who they are."""
+
+    JWT = "jwt"
+    SESSION_COOKIE = "session_cookie"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is asking, as verified.
+
+    `username` is empty for an agent with its own identity, `client_id` for a session. `scopes` are the
+    token's own; `groups` are Cognito's. `expires_at` is in seconds since the epoch. `session_id` is the
+    session's sid or the token's jti, and names this credential alone.
+    """
+
+    method: AuthMethod
+    expires_at: float
+    username: str = ""
+    email: str = ""
+    client_id: str = ""
+    scopes: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    session_id: str = ""
+    issued_at: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One entry under a scope in scopes.yml; `line` is where it starts."""
+
+    scope: str
+    server: Patterns
+    methods: Patterns
+    tools: Patterns
+    prompts: Patterns
+    resources: Patterns
+    line: int
+
+    def names(self, kind: Kind) -> Patterns:
+        """Return the list that holds this grant's targets of that kind."""
+        match kind:
+            case Kind.TOOLS:
+                return self.tools
+            case Kind.PROMPTS:
+                return self.prompts
+            case Kind.RESOURCES:
+                return self.resources
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The call may go on; `grant` is the rule that says so."""
+
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The call may not go on; `reason` says what is missing."""
+
+    reason: str
+    server_known: bool = True
+
+
+Decision = Allowed | Denied
