@@ -15,12 +15,10 @@ import anyio
 import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.server.transport_security import TransportSecuritySettings
 from pydantic import BaseModel, Field
 from starlette.applications import Starlette
 
 PATH = "/mcp"
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 class Quote(BaseModel):
@@ -108,31 +106,14 @@ def fininfo() -> MCPServer[Any]:
 SERVERS: dict[str, Callable[[], MCPServer[Any]]] = {"currenttime": currenttime, "fininfo": fininfo}
 
 
-def create_app(name: str, *, host: str = "127.0.0.1", allowed_hosts: Sequence[str] = ()) -> Starlette:
+def create_app(name: str, *, host: str = "127.0.0.1") -> Starlette:
     """Return the server of that name as an app with its endpoint at /mcp.
 
-    On a loopback `host` only loopback Host and Origin headers are served (DNS rebinding; MCP, Streamable
-    HTTP, "Security Warning"), plus `allowed_hosts`. On any other address every Host is served unless
-    `allowed_hosts` says which: such a server belongs behind the gateway, which checks Host and Origin.
+    `host` is what it will listen on. On loopback the SDK serves loopback Host and Origin headers alone
+    (DNS rebinding; MCP, Streamable HTTP, "Security Warning"), which suits a gateway that sends the
+    upstream's own Host. On any other address it serves every Host: it belongs behind the gateway then.
     """
-    hosts = (
-        [*allowed_hosts, *LOOPBACK]
-        if host.strip("[]") in {"127.0.0.1", "localhost", "::1"}
-        else allowed_hosts
-    )
-    security = TransportSecuritySettings(
-        enable_dns_rebinding_protection=bool(hosts),
-        allowed_hosts=[pattern for name in hosts for pattern in (name, f"{name}:*")],
-        allowed_origins=[
-            f"{scheme}://{name}{port}"
-            for name in hosts
-            for scheme in ("http", "https")
-            for port in ("", ":*")
-        ],
-    )
-    return SERVERS[name]().streamable_http_app(
-        streamable_http_path=PATH, transport_security=security, host=host
-    )
+    return SERVERS[name]().streamable_http_app(streamable_http_path=PATH, host=host)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -141,15 +122,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("name", choices=sorted(SERVERS))
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
-    parser.add_argument(
-        "--allowed-host",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="a further Host to serve, with any port; may be repeated",
-    )
     given = parser.parse_args(argv)
-    app = create_app(given.name, host=given.host, allowed_hosts=given.allowed_host)
+    app = create_app(given.name, host=given.host)
     logging.getLogger("mcp").setLevel(logging.WARNING)
     family = socket.AF_INET6 if ":" in given.host else socket.AF_INET
     # Bound here, so that the URL printed is one that already answers.

@@ -1,0 +1,83 @@
+"""The sidecar's ASGI application: routes, start and stop. No rules."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from auth_server.keys import Keys
+from auth_server.reload import PolicyFile
+from auth_server.validate import Validator
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
+
+    from auth_server.settings import Settings
+
+log = logging.getLogger("auth_server")
+
+
+class ValidateEndpoint:
+    """`GET /validate` as plain ASGI: the hot path builds no request or response object."""
+
+    def __init__(self, validator: Validator) -> None:
+        self._validator = validator
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - no body is read
+        """Answer one question; the only clock of the hot path is read here."""
+        answer = await self._validator.answer(scope["headers"], now=time.time())
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+
+def create_app(settings: Settings) -> Starlette:
+    """Build the application; raises ConfigurationError where scopes.yml cannot be used."""
+    policy_file = PolicyFile(settings.scopes_file)
+    policy_file.load_first()
+    keys = Keys(settings.pools, refresh=settings.jwks_refresh, max_stale=settings.jwks_max_stale)
+    validator = Validator(settings, keys, policy_file)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(keys.run()), asyncio.create_task(policy_file.watch())]
+        log.info("started", extra={"fields": {"scopes_file": str(settings.scopes_file)}})
+        yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def healthz(_: Request) -> JSONResponse:
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(_: Request) -> JSONResponse:
+        ready = keys.ready
+        state = {
+            "status": "ready" if ready else "not ready",
+            "keys": keys.state(),
+            "policy": {
+                "file": str(settings.scopes_file),
+                "digest": policy_file.policy.digest,
+                "loaded_at": policy_file.loaded_at,
+                "last_error": policy_file.error,
+            },
+        }
+        return JSONResponse(state, status_code=200 if ready else 503)
+
+    return Starlette(
+        routes=[
+            Route("/validate", ValidateEndpoint(validator), methods=["GET"]),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+        ],
+        lifespan=lifespan,
+    )

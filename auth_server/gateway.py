@@ -1,0 +1,214 @@
+"""`auth-server gateway`: nginx and the sidecar on this machine, started, watched and stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from auth_server.errors import ConfigurationError, Mistake
+from auth_server.nginx_files import find_nginx, write_configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from auth_server.nginx_files import McpServer
+
+log = logging.getLogger("auth_server")
+
+_START_LIMIT = 20.0  # seconds until both must answer
+_STOP_LIMIT = 10.0  # seconds until what still runs is killed
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run: where to listen, the servers behind, and how many workers of each kind."""
+
+    listen: str
+    servers: list[McpServer]
+    gateway_url: str
+    allowed_hosts: str = ""
+    workers: int = 1
+    nginx_workers: str = "auto"
+    max_body_size: str = "4m"
+
+
+async def run(plan: Plan, environ: Mapping[str, str], *, on_ready: Callable[[], Awaitable[None]] | None = None) -> None:
+    """Run until SIGTERM or SIGINT; a part that dies is started again, and nothing is let through meanwhile.
+
+    Raises ConfigurationError where nginx is missing, the address is taken, or nginx refuses its configuration.
+    """
+    binary, module = find_nginx()
+    _check_free(plan.listen)
+    with _state_folder() as state:
+        conf = write_configuration(
+            state,
+            listen=plan.listen,
+            servers=plan.servers,
+            module=module,
+            workers=plan.nginx_workers,
+            gateway_url=plan.gateway_url,
+            allowed_hosts=plan.allowed_hosts,
+            max_body_size=plan.max_body_size,
+        )
+        nginx = [binary, "-p", str(state), "-c", str(conf)]
+        _test(nginx)
+        uds = state / "auth-server.sock"
+        serve = [sys.executable, "-m", "auth_server", "serve", "--uds", str(uds), "--workers", str(plan.workers)]
+        sidecar = Child("auth-server", serve, environ, stop_signal=signal.SIGTERM)
+        children = [sidecar, Child("nginx", nginx, environ, stop_signal=signal.SIGQUIT)]
+        await _supervise(children, ready=[(socket.AF_UNIX, str(uds)), _address(plan.listen)], on_ready=on_ready)
+
+
+class Child:
+    """One process and its descendants, kept running until told to stop."""
+
+    def __init__(self, name: str, command: list[str], environ: Mapping[str, str], *, stop_signal: signal.Signals) -> None:
+        self.name = name
+        self._command = command
+        self._environ = dict(environ)
+        self._stop_signal = stop_signal
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def keep_running(self) -> None:
+        """Start, wait, clean up, start again; pauses longer after each quick death, 5 s at most."""
+        pause = 0.1
+        clock = asyncio.get_running_loop().time
+        while True:
+            started = clock()
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command,
+                env=self._environ,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+            code = await self._process.wait()
+            self._kill_group()  # nginx's workers, say, outlive a killed master and would keep its port
+            log.error("died", extra={"fields": {"process": self.name, "exit": code, "restart_in": pause}})
+            pause = 0.1 if clock() - started > 10 else min(pause * 2, 5.0)  # noqa: PLR2004 - seconds of a good run
+            await asyncio.sleep(pause)
+
+    async def stop(self) -> None:
+        """Ask the process to end; after the limit kill what is left of it."""
+        process = self._process
+        if process is None:
+            return
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(self._stop_signal)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), _STOP_LIMIT)
+        self._kill_group()
+        if process.returncode is None:
+            await process.wait()
+
+    def _kill_group(self) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+
+async def _supervise(
+    children: list[Child],
+    *,
+    ready: list[tuple[socket.AddressFamily, str | tuple[str, int]]],
+    on_ready: Callable[[], Awaitable[None]] | None,
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    keepers = [asyncio.create_task(child.keep_running()) for child in children]
+    stopping = asyncio.create_task(stop.wait())
+    announce = asyncio.create_task(_announce(ready, on_ready))
+    try:
+        await asyncio.wait([stopping, announce], return_when=asyncio.FIRST_COMPLETED)
+        if announce.done():
+            announce.result()
+            await asyncio.wait([stopping, *keepers], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (announce, stopping, *keepers):
+            task.cancel()
+        await asyncio.gather(announce, stopping, *keepers, return_exceptions=True)
+        for child in reversed(children):  # the public face first
+            await child.stop()
+
+
+async def _announce(
+    ready: list[tuple[socket.AddressFamily, str | tuple[str, int]]],
+    on_ready: Callable[[], Awaitable[None]] | None,
+) -> None:
+    try:
+        async with asyncio.timeout(_START_LIMIT):
+            for family, address in ready:
+                while not _answers(family, address):
+                    await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise ConfigurationError(
+            [Mistake("gateway", f"did not start within {_START_LIMIT:.0f} s; the lines above say why")],
+        ) from None
+    if on_ready is not None:
+        await on_ready()
+
+
+def _answers(family: socket.AddressFamily, address: str | tuple[str, int]) -> bool:
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(address) == 0
+
+
+def _address(listen: str) -> tuple[socket.AddressFamily, str | tuple[str, int]]:
+    """Return where a listener on HOST:PORT can be reached from here."""
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    local = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
+    family = socket.AF_INET6 if ":" in local else socket.AF_INET
+    return family, (local, int(port))
+
+
+def _check_free(listen: str) -> None:
+    family, address = _address(listen)
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            raise ConfigurationError(
+                [Mistake(f"--listen {listen}", f"cannot listen there ({error.strerror}); choose another address")],
+            ) from None
+
+
+def _test(nginx: list[str]) -> None:
+    done = subprocess.run([*nginx, "-t", "-q"], capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    if done.returncode:
+        said = "; ".join(line for line in done.stderr.splitlines() if "[emerg]" in line) or done.stderr.strip()
+        raise ConfigurationError([Mistake("nginx", f"refuses its configuration: {said}")])
+
+
+@contextlib.contextmanager
+def _state_folder():  # type: ignore[no-untyped-def]  # noqa: ANN202 - a generator of Path, used once
+    """Yield a folder that nginx's workers, which run as another user under root, can pass through."""
+    state = Path(tempfile.mkdtemp(prefix="mcp-gateway-"))
+    state.chmod(0o711)
+    try:
+        yield state
+    finally:
+        shutil.rmtree(state, ignore_errors=True)
+
+
+def _die_with_parent() -> None:
+    """On Linux: let the kernel end this child if the supervisor is killed without a chance to clean up."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,104 @@
+"""The envelope of a token: a JWS in compact serialization, signed with RS256 (RFC 7515). No claims here."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from jwt.algorithms import RSAAlgorithm
+
+from auth_server import strict_json
+from auth_server.errors import ErrorCode, Unauthenticated
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+ALGORITHM = "RS256"
+
+# Cognito's kids have 44 characters; unknown ones are remembered, so they must not be large.
+_MAX_KID = 256
+
+# A key that comes with the token proves nothing (RFC 8725, section 3.10), and `crit` and `b64` change what is
+# signed (RFC 7797). Cognito sends kid and alg alone, so a token with any of these is not one of its own.
+_REFUSED_HEADERS = ("crit", "b64", "jwk", "jku", "x5u", "x5c")
+
+_RS256 = RSAAlgorithm(RSAAlgorithm.SHA256)
+
+
+@dataclass(frozen=True, slots=True)
+class Jws:
+    """A token taken apart and not yet verified: nothing in `payload` may be believed."""
+
+    kid: str
+    payload: bytes = field(repr=False)
+    signing_input: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+
+
+def parse(raw: str, *, max_length: int = 16384) -> Jws:
+    """Take a compact JWS apart (RFC 7515, sections 4 and 7.1).
+
+    Raises Unauthenticated: TOKEN_MALFORMED for what has no single reading or asks for an extension,
+    INVALID_SIGNATURE for an algorithm other than RS256 (RFC 8725, section 3.1).
+    """
+    if len(raw) > max_length:
+        raise _malformed(f"the token is longer than {max_length} characters")
+    if not raw.isascii():
+        raise _malformed("the token holds a character outside ASCII")
+    parts = raw.split(".")
+    if len(parts) != 3:  # noqa: PLR2004 - header, payload, signature
+        raise _malformed(f"the token has {len(parts)} part(s) between dots; a signed JWT has 3")
+    try:
+        header, payload, signature = map(decode_base64url, parts)
+    except ValueError:
+        raise _malformed("a part of the token is not base64url as RFC 7515 writes it, without padding") from None
+    return Jws(_kid(header), payload, raw[: raw.rindex(".")].encode(), signature)
+
+
+def verify(jws: Jws, key: RSAPublicKey) -> bytes:
+    """Return the payload if `key` signed it with RS256 (RFC 7518, section 3.3).
+
+    Raises Unauthenticated with INVALID_SIGNATURE where it did not.
+    """
+    if not _RS256.verify(jws.signing_input, key, jws.signature):
+        raise Unauthenticated(ErrorCode.INVALID_SIGNATURE, "the token's signature does not fit the key it names")
+    return jws.payload
+
+
+def decode_base64url(text: str) -> bytes:
+    """Return the bytes that this text is the one spelling of (RFC 7515, section 2; RFC 4648, section 3.5).
+
+    Raises ValueError for padding, other alphabets, and unused bits that are not zero.
+    """
+    raw = binascii.a2b_base64(text.translate(_TO_BASE64) + "=" * (-len(text) % 4))
+    if base64.urlsafe_b64encode(raw).rstrip(b"=") != text.encode():
+        raise ValueError("not canonical base64url")
+    return raw
+
+
+_TO_BASE64 = str.maketrans("-_", "+/")
+
+
+def _kid(segment: bytes) -> str:
+    try:
+        header: dict[str, Any] = strict_json.parse_object(segment)
+    except ValueError:
+        raise _malformed("the token's header is not a JSON object with unique names") from None
+    for name in _REFUSED_HEADERS:
+        if name in header:
+            raise _malformed(f"the token's header has “{name}”, which is not accepted")
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str):
+        raise _malformed("the token's header names no algorithm (alg)")
+    if algorithm != ALGORITHM:
+        raise Unauthenticated(ErrorCode.INVALID_SIGNATURE, f"the token is not signed with {ALGORITHM}")
+    kid = header.get("kid")
+    if not isinstance(kid, str) or not 0 < len(kid) <= _MAX_KID:
+        raise _malformed("the token's header names no key: kid must be a string")
+    return kid
+
+
+def _malformed(message: str) -> Unauthenticated:
+    return Unauthenticated(ErrorCode.TOKEN_MALFORMED, message)

@@ -1,0 +1,137 @@
+"""Outcome → status, headers and JSON body: the one place that knows status codes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from auth_server import headers as h
+from auth_server.errors import Forbidden, InvalidRequest, Refusal, Unauthenticated, Unavailable
+from auth_server.model import Kind
+
+if TYPE_CHECKING:
+    from auth_server.model import Identity, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP response, ready for ASGI."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an error answer says of the question it answers. All of it is safe to repeat."""
+
+    request_id: str = ""
+    resource_metadata: str = ""
+    discovery_url: str = ""
+
+
+# RFC 6750, section 3.1, gives the client a word for why its token was refused.
+_KINDS: dict[type[Refusal], tuple[int, str]] = {
+    Unauthenticated: (401, "AuthenticationError"),
+    Forbidden: (403, "AuthorizationError"),
+    InvalidRequest: (403, "RequestError"),  # auth_request carries no 400; nginx makes it one
+    Unavailable: (503, "ServiceError"),
+}
+
+
+def allowed(
+    identity: Identity,
+    target: Target,
+    *,
+    scopes: tuple[str, ...],
+    tools: list[str],
+    max_age: int,
+) -> Answer:
+    """Return 200 with every identity header, empty where there is nothing to say.
+
+    An absent header would let a client's own of that name through some proxies, so none is left out.
+    """
+    tool = next((name.value for name in target.names if name.kind is Kind.TOOLS), "")
+    username = h.encode(identity.username)
+    values = [
+        (h.USER, username),
+        (h.USERNAME, username),
+        (h.EMAIL, h.encode(identity.email)),
+        (h.CLIENT_ID, h.encode(identity.client_id)),
+        (h.SCOPES, h.encode_list(scopes, " ")),
+        (h.GROUPS, h.encode_list(identity.groups, ",")),
+        (h.AUTH_METHOD, identity.method.value),
+        (h.SERVER_NAME, target.server),
+        (h.TOOL_NAME, h.encode(tool)),
+        (h.ALLOWED_TOOLS, h.encode_tools(tools)),
+        (h.CACHE_CONTROL, f"max-age={max_age}"),
+        ("Content-Length", "0"),
+    ]
+    return Answer(200, [(name.lower().encode(), value.encode()) for name, value in values])
+
+
+def refused(refusal: Refusal, about: About, *, now: float) -> Answer:
+    """Return the status, headers and body that the contract names for this refusal."""
+    status, kind = next(_KINDS[cls] for cls in type(refusal).__mro__ if cls in _KINDS)
+    body = error_body(refusal, kind, about, now=now)
+    values = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body))),
+        (h.CACHE_CONTROL, "no-store"),
+        (h.AUTH_ERROR, refusal.code.value),
+        (h.AUTH_ERROR_BODY, body.decode()),
+    ]
+    match refusal:
+        case Unauthenticated():
+            values.append((h.WWW_AUTHENTICATE, _challenge(refusal, about)))
+        case Forbidden(scope=scope) if scope:
+            values.append((h.WWW_AUTHENTICATE, _bearer(_insufficient_scope(refusal, about, scope))))
+        case Unavailable(retry_after=seconds):
+            values.append((h.RETRY_AFTER, str(seconds)))
+    return Answer(status, [(name.lower().encode(), value.encode("ascii")) for name, value in values], body)
+
+
+def error_body(refusal: Refusal, kind: str, about: About, *, now: float) -> bytes:
+    """Return the contract's error body as one line of ASCII JSON, so that it also fits in a header."""
+    details: dict[str, Any] = {"error_code": refusal.code.value}
+    if isinstance(refusal, Unauthenticated) and about.discovery_url:
+        details["discovery_url"] = about.discovery_url
+    stamp = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    error = {
+        "type": kind,
+        "message": refusal.message,
+        "details": details,
+        "timestamp": stamp,
+        "request_id": about.request_id,
+    }
+    return json.dumps({"success": False, "error": error}, separators=(",", ":")).encode()
+
+
+def _challenge(refusal: Unauthenticated, about: About) -> str:
+    params = {}
+    if refusal.code is not refusal.code.TOKEN_MISSING:  # RFC 6750: no error where nothing was sent
+        params = {"error": "invalid_token", "error_description": refusal.message}
+    return _bearer(params | {"resource_metadata": about.resource_metadata})
+
+
+def _insufficient_scope(refusal: Forbidden, about: About, scope: str) -> dict[str, str]:
+    return {
+        "error": "insufficient_scope",
+        "scope": scope,
+        "error_description": refusal.message,
+        "resource_metadata": about.resource_metadata,
+    }
+
+
+def _bearer(params: dict[str, str]) -> str:
+    quoted = [f'{name}="{_quotable(value)}"' for name, value in params.items() if value]
+    return f"Bearer {', '.join(quoted)}" if quoted else "Bearer"
+
+
+def _quotable(value: str) -> str:
+    """Reduce to the characters of RFC 6750's error_description: printable ASCII but quote and backslash."""
+    plain = value.translate({ord("“"): "'", ord("”"): "'", ord('"'): "'", ord("\\"): "/"})
+    return plain.encode("ascii", "replace").decode()

@@ -1,0 +1,144 @@
+"""Who is asking, what for, and may they: the whole of a decision, top to bottom."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING
+
+from auth_server import headers, jws, policy, responses, sessions, tokens
+from auth_server.errors import ErrorCode, Forbidden, Refusal, Unauthenticated, Unavailable
+from auth_server.model import AuthMethod, BearerToken, Denied, SessionCookie
+
+if TYPE_CHECKING:
+    from auth_server.keys import Keys
+    from auth_server.model import Credential, Identity, Pool, Target
+    from auth_server.reload import PolicyFile
+    from auth_server.responses import Answer
+    from auth_server.settings import Settings
+
+log = logging.getLogger("auth_server")
+
+_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+=:@/-]*")
+
+
+class Validator:
+    """Holds what a decision needs; each decision sees one snapshot of the policy."""
+
+    def __init__(self, settings: Settings, keys: Keys, policy_file: PolicyFile) -> None:
+        self._settings = settings
+        self._keys = keys
+        self._policy_file = policy_file
+        self._rules = tokens.Rules.from_settings(settings)
+
+    async def answer(self, raw: headers.RawHeaders, *, now: float) -> Answer:
+        """Decide one question and return the response for it. Never raises: what fails is a 503."""
+        incoming = headers.Incoming(raw)
+        target = None
+        try:
+            identity = await self.identify(headers.credential(incoming), incoming, now=now)
+            target = headers.target(incoming)
+            return self.permit(identity, target, now=now)
+        except Refusal as refusal:
+            answer = responses.refused(refusal, self._about(incoming), now=now)
+            log.info("refused", extra={"fields": _fields(incoming, target, refusal, answer.status)})
+            return answer
+        except Exception as error:  # noqa: BLE001 - whatever cannot be judged is not let through
+            # Only the type and place: the text of a stranger's exception may hold what it choked on.
+            refusal = Unavailable(ErrorCode.AUTH_UNAVAILABLE, "the authorization service failed; try again")
+            answer = responses.refused(refusal, self._about(incoming), now=now)
+            fields = _fields(incoming, target, refusal, answer.status)
+            log.error("failed", extra={"fields": fields | {"exception": _where(error)}})
+            return answer
+
+    async def identify(self, credential: Credential, incoming: headers.Incoming, *, now: float) -> Identity:
+        """Verify the credential; raises Unauthenticated, or Unavailable where no keys are known."""
+        match credential:
+            case BearerToken(raw=raw):
+                token = jws.parse(raw, max_length=self._settings.max_token_length)
+                key, pool = await self._keys.get(token)
+                payload = jws.verify(token, key)
+                identity = tokens.verify(payload, pool, self._rules, now=now)
+                _agree_on_pool(pool, incoming)
+                return identity
+            case SessionCookie(raw=raw):
+                if not self._settings.secret_keys:
+                    raise Unauthenticated(
+                        ErrorCode.SESSION_INVALID,
+                        "this gateway accepts no session cookies: SECRET_KEY is not set",
+                    )
+                return sessions.verify(
+                    raw,
+                    self._settings.secret_keys,
+                    max_age=self._settings.session_max_age,
+                    now=now,
+                )
+
+    def permit(self, identity: Identity, target: Target, *, now: float) -> Answer:
+        """Judge the call; raises Forbidden with the scope that would help, where a token could carry one."""
+        current = self._policy_file.policy
+        scopes = current.effective_scopes(identity)
+        decision = policy.decide(current, scopes, target)
+        if isinstance(decision, Denied):
+            code = ErrorCode.ACCESS_DENIED if decision.server_known else ErrorCode.SERVER_UNKNOWN
+            raise Forbidden(code, decision.reason, scope=_scope_to_ask_for(current, identity, target))
+        max_age = max(0, min(self._settings.decision_ttl, int(identity.expires_at - now)))
+        tools = policy.allowed_tools(current, scopes, target.server)
+        return responses.allowed(identity, target, scopes=scopes, tools=tools, max_age=max_age)
+
+    def _about(self, incoming: headers.Incoming) -> responses.About:
+        issuer = self._settings.pools[0].issuers[0]
+        server = "".join(incoming.every(headers.MCP_SERVER)[:1])
+        path = "".join(incoming.every(headers.ORIGINAL_URI)[:1]).partition("?")[0]
+        metadata = ""
+        if server and path.startswith(f"/{server}") and _PATH.fullmatch(path):
+            metadata = f"{self._settings.gateway_url}/.well-known/oauth-protected-resource{path}"
+        return responses.About(
+            request_id=headers.encode("".join(incoming.every(headers.REQUEST_ID)[:1])[:128]),
+            resource_metadata=metadata,
+            discovery_url=f"{issuer}/.well-known/openid-configuration",
+        )
+
+
+def _scope_to_ask_for(current: policy.Policy, identity: Identity, target: Target) -> str:
+    """Name the scope that a new token would need, where one could carry it.
+
+    Cognito's custom scopes always read `resource-server/name`; any other is reached by a group alone, and
+    a client told to ask for it would sign in again for nothing.
+    """
+    if identity.method is not AuthMethod.JWT:
+        return ""
+    return next((scope for scope in policy.scopes_allowing(current, target) if "/" in scope), "")
+
+
+def _agree_on_pool(pool: Pool, incoming: headers.Incoming) -> None:
+    """Hold the caller to the pool it names (the MCP Gateway Registry's agents do); naming adds none."""
+    if incoming.get(headers.USER_POOL_ID) not in {None, "", pool.id}:
+        raise Unauthenticated(ErrorCode.INVALID_ISSUER, "the token is not from the pool that X-User-Pool-Id names")
+    if incoming.get(headers.REGION) not in {None, "", pool.region}:
+        raise Unauthenticated(ErrorCode.INVALID_ISSUER, "the token is not from the region that X-Region names")
+
+
+def _fields(
+    incoming: headers.Incoming,
+    target: Target | None,
+    refusal: Refusal,
+    status: int,
+) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "status": status,
+        "error_code": refusal.code.value,
+        "message": refusal.message,
+        "request_id": headers.encode("".join(incoming.every(headers.REQUEST_ID)[:1])[:128]),
+    }
+    if target is not None:
+        fields |= {"server": target.server, "target": headers.encode(policy.describe(target)[:300])}
+    return fields
+
+
+def _where(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "unknown"
+    return f"{type(error).__name__} at {place}"

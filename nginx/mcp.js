@@ -1,0 +1,496 @@
+/* The way through nginx: each message has one meaning, or it is refused.
+ *
+ * inspect()  reads a request before anything is decided, and names what it is about for the auth subrequest
+ * refused(), unavailable(), unreachable(), malformed()  speak the errors of the contract
+ *
+ * The language is what njs 0.7.9 (Debian bookworm) understands: no destructuring, no classes, no spread.
+ */
+
+const MEMBERS = { message: ['jsonrpc', 'id', 'method', 'params', 'result', 'error'],
+                  params: ['name', 'uri', 'taskId', 'ref', 'notifications'],
+                  ref: ['type', 'name', 'uri'],
+                  notifications: ['resourceSubscriptions'] };
+
+// Which member of params says what a method is about. tasks/* are judged by their method alone; the task's
+// id is compared with the client's Mcp-Name all the same.
+const NAMED_BY = { 'tools/call': 'name', 'prompts/get': 'name',
+                   'resources/read': 'uri', 'resources/subscribe': 'uri', 'resources/unsubscribe': 'uri',
+                   'tasks/get': 'taskId', 'tasks/update': 'taskId', 'tasks/cancel': 'taskId',
+                   'tasks/result': 'taskId' };
+
+const ONCE = { 'authorization': 1, 'content-type': 1, 'content-encoding': 1, 'origin': 1, 'host': 1,
+               'x-user-pool-id': 1, 'x-client-id': 1, 'x-region': 1 };
+const SESSION_COOKIES = { 'mcp_gateway_session': 1, '__Host-mcp_gateway_session': 1 };
+
+const PATH = /^\/[A-Za-z0-9._~!$&'()*+,=:@\/%-]*$/;
+const AMBIGUOUS_PATH = /\/\/|\/\.\.?(?:\/|$)|%(?:2[ef]|5c|3b|00|25)|%(?![0-9a-f]{2})/i;
+const JSON_TYPE = /^application\/json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?$/i;
+const STRINGS = /"[^"\\]*(?:\\.[^"\\]*)*"/g;
+const METHOD = /^[!-~]+$/;
+// Controls, what has no UTF-8 of its own (lone surrogates), and the mark that a decoder puts in their place.
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\ud800-\udfff\ufffd]/;
+const PLAIN_VALUE = /^[!-~](?:[ -~]*[!-~])?$/;
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
+const LOOPBACK_ADDRESS = /^(?:127\.|::1$|unix:)/;
+
+const MAX_METHOD = 256;
+const MAX_NAMES = 8192;  // of all names of one message, as they travel in a header
+const HEADER_MISMATCH = -32020;
+
+const KINDS = { 400: 'RequestError', 403: 'AuthorizationError', 404: 'RequestError', 405: 'RequestError',
+                413: 'RequestError', 421: 'RequestError', 500: 'ServiceError', 502: 'ServiceError',
+                503: 'ServiceError', 504: 'ServiceError' };
+
+// ---------------------------------------------------------------------------------------------- refusals
+
+function Refusal(status, code, message) {
+    this.status = status;
+    this.code = code;
+    this.message = message;
+}
+
+function invalid(message) {
+    return new Refusal(400, 'REQUEST_INVALID', message);
+}
+
+function mismatch(message) {
+    return new Refusal(400, 'HEADER_MISMATCH', message);
+}
+
+// ------------------------------------------------------------------------------------------- the request
+
+function inspect(r) {
+    try {
+        checkHeaders(r);
+        checkHost(r);
+        checkOrigin(r);
+        route(r);
+        if (r.method === 'POST') {
+            checkContent(r);
+            describe(r, readMessage(r));
+        } else if (r.method === 'GET' || r.method === 'DELETE') {
+            if (hasBody(r)) {
+                throw invalid('a ' + r.method + ' must not have a body: nobody would judge it');
+            }
+            compareHeaders(r, '', '');
+        } else {
+            r.headersOut['Allow'] = 'GET, POST, DELETE';
+            throw new Refusal(405, 'REQUEST_INVALID', 'only GET, POST and DELETE are used by MCP');
+        }
+    } catch (e) {
+        if (e instanceof Refusal) {
+            refuse(r, e);
+        } else {
+            r.error('inspect: ' + e);
+            refuse(r, new Refusal(503, 'AUTH_UNAVAILABLE', 'the request could not be judged; try again'));
+        }
+        return;
+    }
+    r.internalRedirect('@mcp');
+}
+
+function checkHeaders(r) {
+    const seen = {};
+    r.rawHeadersIn.forEach((pair) => {
+        const name = pair[0].toLowerCase();
+        if (ONCE[name] || name.startsWith('mcp-')) {
+            if (seen[name]) {
+                throw invalid('the header ' + name + ' was sent more than once');
+            }
+            seen[name] = true;
+        }
+    });
+    // An empty header would vanish on the way to the sidecar and let the cookie decide in its place.
+    const authorization = r.headersIn['Authorization'];
+    r.variables.mcp_authorization = authorization === undefined ? '' : authorization.trim() || 'Bearer';
+}
+
+function checkHost(r) {
+    const host = r.variables.host;
+    const own = hostOf(r.variables.gateway_url.replace(/^https?:\/\//, ''));
+    if (host === own) {
+        return;
+    }
+    if (LOOPBACK.test(host) && (LOOPBACK.test(own) || LOOPBACK_ADDRESS.test(r.variables.server_addr))) {
+        return;
+    }
+    if (r.variables.allowed_hosts.split(',').some((item) => hostOf(item.trim()) === host)) {
+        return;
+    }
+    throw new Refusal(421, 'REQUEST_INVALID',
+                      'this gateway does not answer for that Host; see GATEWAY_URL and ALLOWED_HOSTS');
+}
+
+function hostOf(authority) {
+    return authority.replace(/:\d+$/, '').toLowerCase();
+}
+
+function checkOrigin(r) {
+    const origin = r.headersIn['Origin'];
+    if (origin === undefined || origin === r.variables.gateway_url) {
+        return;
+    }
+    const host = r.headersIn['Host'];
+    if (origin !== 'http://' + host && origin !== 'https://' + host) {
+        throw new Refusal(403, 'ORIGIN_MISMATCH', 'calls from pages of other origins are not accepted');
+    }
+}
+
+/* $mcp_server is nginx's own capture from the normalised path. The path as sent must say the same to any
+ * other reader, or it is refused; what goes on to the backend is then exactly what the client sent. */
+function route(r) {
+    const uri = r.variables.request_uri;
+    const query = uri.indexOf('?');
+    const path = query < 0 ? uri : uri.slice(0, query);
+    const prefix = '/' + r.variables.mcp_server;
+    const rest = path.slice(prefix.length);
+    if (!PATH.test(path) || AMBIGUOUS_PATH.test(path) || uri.indexOf('#') >= 0
+            || !path.startsWith(prefix) || (rest !== '' && rest[0] !== '/')) {
+        throw invalid('the path can be read in more than one way: no “//”, dot segments, “;”, backslash, '
+                      + 'or encoded slash, dot or percent sign');
+    }
+    const backend = /^(https?):\/\/([^\/]+)(.*)$/.exec(r.variables.mcp_url);
+    r.variables.mcp_upstream = 'http://gateway_nowhere';
+    if (backend) {
+        r.variables.mcp_host = backend[2];
+        r.variables.mcp_tls_name = hostOf(backend[2]);
+        r.variables.mcp_upstream = backend[1] + '://mcp_' + r.variables.mcp_server
+            + (backend[3].replace(/\/$/, '') + rest || '/') + (query < 0 ? '' : uri.slice(query));
+    }
+    const forward = r.variables.mcp_forward_credentials === '1';
+    r.variables.mcp_backend_authorization = forward ? r.variables.mcp_authorization : '';
+    r.variables.mcp_backend_cookie = forward ? r.variables.http_cookie : otherCookies(r.variables.http_cookie);
+}
+
+function otherCookies(header) {
+    if (!header) {
+        return '';
+    }
+    return header.split(';').filter((pair) => !SESSION_COOKIES[pair.split('=')[0].trim()]).join(';').trim();
+}
+
+function hasBody(r) {
+    const length = r.headersIn['Content-Length'];
+    return (length !== undefined && length !== '0') || r.headersIn['Transfer-Encoding'] !== undefined;
+}
+
+// ------------------------------------------------------------------------------------------- the message
+
+function checkContent(r) {
+    if (!JSON_TYPE.test(r.headersIn['Content-Type'] || '')) {
+        throw invalid('Content-Type must be application/json');
+    }
+    if (r.headersIn['Content-Encoding'] !== undefined) {
+        throw invalid('the body must not be compressed: remove Content-Encoding');
+    }
+}
+
+function readMessage(r) {
+    const bytes = r.requestBuffer;
+    if (!bytes || bytes.length === 0) {
+        throw invalid('the body is empty; expected one JSON-RPC message');
+    }
+    if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) {
+        throw invalid('the body must not begin with a byte order mark');
+    }
+    let text;
+    try {
+        text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    } catch (e) {
+        throw invalid('the body is not UTF-8');
+    }
+    let message;
+    try {
+        message = JSON.parse(text);
+    } catch (e) {
+        throw invalid('the body is not JSON (or is nested too deep)');
+    }
+    if (Array.isArray(message)) {
+        throw invalid('batches left MCP with 2025-06-18; send one message at a time');
+    }
+    if (!isObject(message)) {
+        throw invalid('the body is not a JSON-RPC message');
+    }
+    r.variables.mcp_id = rpcId(message);
+    if (mayRepeatKeys(text) && countColons(text) !== countMembers(message)) {
+        throw invalid('a key occurs twice in one object; programs differ in which of them counts');
+    }
+    return message;
+}
+
+/* Cheap and on the safe side: without escapes, a deciding key that occurs twice must stand there twice. */
+function mayRepeatKeys(text) {
+    if (text.indexOf('\\') >= 0) {
+        return true;
+    }
+    return Object.keys(MEMBERS).some((level) => MEMBERS[level].some((key) => {
+        const quoted = '"' + key + '"';
+        const first = text.indexOf(quoted);
+        return first >= 0 && text.indexOf(quoted, first + quoted.length) >= 0;
+    }));
+}
+
+function countColons(text) {
+    return text.replace(STRINGS, '').split(':').length - 1;
+}
+
+function countMembers(value) {
+    let members = 0;
+    const todo = [value];
+    while (todo.length > 0) {
+        const next = todo.pop();
+        if (next !== null && typeof next === 'object') {
+            const keys = Object.keys(next);
+            if (!Array.isArray(next)) {
+                members += keys.length;
+            }
+            for (let i = 0; i < keys.length; i++) {
+                todo.push(next[keys[i]]);
+            }
+        }
+    }
+    return members;
+}
+
+/* Sets what the auth subrequest asks about, from the body alone. */
+function describe(r, message) {
+    checkMembers(message, 'message');
+    if (message.jsonrpc !== '2.0') {
+        throw invalid('“jsonrpc” must be "2.0"');
+    }
+    if (!has(message, 'method')) {
+        if (has(message, 'result') === has(message, 'error')) {
+            throw invalid('a message has a method, a result or an error');
+        }
+        compareHeaders(r, '', '');
+        return;
+    }
+    const method = message.method;
+    if (typeof method !== 'string' || !METHOD.test(method) || method.length > MAX_METHOD) {
+        throw invalid('“method” must be a string of printable ASCII, at most ' + MAX_METHOD + ' characters');
+    }
+    if (has(message, 'result') || has(message, 'error')) {
+        throw invalid('a message with a method must have neither result nor error');
+    }
+    if (!method.startsWith('notifications/') && typeof message.id !== 'string' && typeof message.id !== 'number') {
+        throw invalid('a request needs an id, a string or a number');
+    }
+    const params = has(message, 'params') && message.params !== null ? message.params : {};
+    if (!isObject(params)) {
+        throw invalid('“params” must be an object');
+    }
+    checkMembers(params, 'params');
+    ['name', 'uri', 'taskId'].forEach((key) => {
+        if (has(params, key)) {
+            checkName(params[key], key);
+        }
+    });
+    const names = namesOf(method, params);
+    compareHeaders(r, method, names.name);
+    r.variables.mcp_method = method;
+    r.variables.mcp_name = encodeValue(names.name);
+    r.variables.mcp_targets = names.targets.length ? ascii(JSON.stringify(names.targets)) : '';
+    if (r.variables.mcp_name.length + r.variables.mcp_targets.length > MAX_NAMES) {
+        throw invalid('the names in this message are too long to be judged');
+    }
+}
+
+function namesOf(method, params) {
+    const member = NAMED_BY[method];
+    if (member) {
+        if (!has(params, member)) {
+            throw invalid(method + ' needs params.' + member);
+        }
+        return { name: params[member], targets: [] };
+    }
+    if (method === 'completion/complete') {
+        return completionNames(params.ref);
+    }
+    if (method === 'subscriptions/listen' && has(params, 'notifications')) {
+        return { name: '', targets: subscriptionNames(params.notifications) };
+    }
+    return { name: '', targets: [] };
+}
+
+function completionNames(ref) {
+    if (!isObject(ref)) {
+        throw invalid('completion/complete needs params.ref');
+    }
+    checkMembers(ref, 'ref');
+    if (ref.type === 'ref/prompt' && !has(ref, 'uri')) {
+        checkName(ref.name, 'ref.name');
+        return { name: ref.name, targets: [{ prompts: ref.name }] };
+    }
+    if (ref.type === 'ref/resource' && !has(ref, 'name')) {
+        checkName(ref.uri, 'ref.uri');
+        return { name: ref.uri, targets: [{ resources: ref.uri }] };
+    }
+    throw invalid('params.ref must be a ref/prompt with a name, or a ref/resource with a uri');
+}
+
+function subscriptionNames(notifications) {
+    if (!isObject(notifications)) {
+        throw invalid('params.notifications must be an object');
+    }
+    checkMembers(notifications, 'notifications');
+    if (!has(notifications, 'resourceSubscriptions')) {
+        return [];
+    }
+    const uris = notifications.resourceSubscriptions;
+    if (!Array.isArray(uris)) {
+        throw invalid('resourceSubscriptions must be an array of URIs');
+    }
+    uris.forEach((uri) => checkName(uri, 'resourceSubscriptions'));
+    return uris;
+}
+
+/* Some servers match keys without regard to case (Go's encoding/json), or take snake_case as well (pydantic). */
+function checkMembers(object, level) {
+    const known = MEMBERS[level];
+    const folded = known.map(fold);
+    Object.keys(object).forEach((key) => {
+        if (known.indexOf(key) < 0 && folded.indexOf(fold(key)) >= 0) {
+            throw invalid('a key of “' + level + '” is another spelling of ' + known[folded.indexOf(fold(key))]);
+        }
+    });
+}
+
+function fold(key) {
+    return key.toUpperCase().toLowerCase().replace(/[_-]/g, '');
+}
+
+function checkName(value, key) {
+    if (typeof value !== 'string' || value === '' || UNPRINTABLE.test(value)) {
+        throw invalid('“' + key + '” must be a string without control characters');
+    }
+}
+
+/* MCP 2026-07-28: a header that says something else than the body is refused, never believed. */
+function compareHeaders(r, method, name) {
+    const headers = r.headersIn;
+    if (headers['Mcp-Method'] !== undefined && headers['Mcp-Method'] !== method) {
+        throw mismatch('the header Mcp-Method does not agree with the body');
+    }
+    if (headers['Mcp-Name'] !== undefined && decodeValue(headers['Mcp-Name']) !== name) {
+        throw mismatch('the header Mcp-Name does not agree with the body');
+    }
+}
+
+function decodeValue(value) {
+    const match = /^=\?base64\?(.*)\?=$/.exec(value);
+    if (!match) {
+        return value;
+    }
+    const bytes = Buffer.from(match[1], 'base64');
+    if (bytes.toString('base64') !== match[1]) {
+        throw mismatch('the header Mcp-Name is not canonical base64');
+    }
+    try {
+        return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    } catch (e) {
+        throw mismatch('the header Mcp-Name does not hold UTF-8');
+    }
+}
+
+function encodeValue(value) {
+    if (value === '' || (PLAIN_VALUE.test(value) && !value.startsWith('=?base64?'))) {
+        return value;
+    }
+    return '=?base64?' + Buffer.from(value).toString('base64') + '?=';
+}
+
+function ascii(json) {
+    return json.replace(/[\u007f-\uffff]/g, (c) => '\\u' + ('0000' + c.charCodeAt(0).toString(16)).slice(-4));
+}
+
+function rpcId(message) {
+    const id = message.id;
+    return has(message, 'id') && (typeof id === 'number' || (typeof id === 'string' && id.length <= 256))
+        ? JSON.stringify(id) : 'null';
+}
+
+function has(object, key) {
+    return Object.prototype.hasOwnProperty.call(object, key);
+}
+
+function isObject(value) {
+    return value !== null && typeof value === 'object' && !Array.isArray(value);
+}
+
+// ------------------------------------------------------------------------------------------------ answers
+
+function refuse(r, refusal) {
+    send(r, refusal.status, {
+        type: KINDS[refusal.status],
+        message: refusal.message,
+        details: { error_code: refusal.code },
+        timestamp: new Date().toISOString(),
+        request_id: r.variables.request_id,
+    });
+}
+
+/* One body for everybody: the contract's error, which is a JSON-RPC error as well (code, id), so that an MCP
+ * client shows its message. */
+function send(r, status, error) {
+    const code = error.details.error_code;
+    error.code = code === 'HEADER_MISMATCH' ? HEADER_MISMATCH : status === 400 ? -32600 : -32000;
+    const body = { jsonrpc: '2.0', id: JSON.parse(r.variables.mcp_id || 'null'), success: false, error: error };
+    r.headersOut['Content-Type'] = 'application/json';
+    r.headersOut['Cache-Control'] = 'no-store';
+    r.headersOut['X-Auth-Error'] = code;
+    if (status === 503) {
+        r.headersOut['Retry-After'] = r.variables.auth_retry_after || '1';
+    }
+    r.return(status, JSON.stringify(body));
+}
+
+/* The sidecar said 401 or 403; what it would have answered itself came in a header. */
+function refused(r) {
+    let error;
+    try {
+        error = JSON.parse(r.variables.auth_error_body).error;
+    } catch (e) {
+        unavailable(r);
+        return;
+    }
+    if (error.details.error_code === 'REQUEST_INVALID') {
+        send(r, 400, error);
+        return;
+    }
+    const status = Number(r.variables.auth_status) === 401 ? 401 : 403;
+    // nginx passes the challenge on by itself for 401, and drops it for 403.
+    if (status === 403 && r.variables.auth_www_authenticate) {
+        r.headersOut['WWW-Authenticate'] = r.variables.auth_www_authenticate;
+    }
+    send(r, status, error);
+}
+
+/* auth_request makes 500 of whatever is not 2xx, 401 or 403: no decision, so nobody is let in. */
+function unavailable(r) {
+    const code = r.variables.auth_error === 'KEYS_UNAVAILABLE' ? 'KEYS_UNAVAILABLE' : 'AUTH_UNAVAILABLE';
+    refuse(r, new Refusal(503, code, 'the gateway cannot decide now; try again in a moment'));
+}
+
+function unreachable(r) {
+    if (!r.variables.mcp_host) {
+        refuse(r, new Refusal(403, 'SERVER_UNKNOWN', 'this gateway has no server of that name'));
+        return;
+    }
+    const late = /504$/.test(r.variables.upstream_status || '');
+    refuse(r, new Refusal(late ? 504 : 502, 'UPSTREAM_UNAVAILABLE',
+                          'the MCP server behind the gateway does not answer'));
+}
+
+function tooLarge(r) {
+    refuse(r, new Refusal(413, 'BODY_TOO_LARGE', 'the body is larger than this gateway reads'));
+}
+
+function malformed(r) {
+    refuse(r, invalid('the request is not one that HTTP allows, or its headers are too large'));
+}
+
+function notFound(r) {
+    refuse(r, new Refusal(404, 'SERVER_UNKNOWN', 'no MCP server has this path; expected /<server>/…'));
+}
+
+export default { inspect, refused, unavailable, unreachable, tooLarge, malformed, notFound };
