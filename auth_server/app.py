@@ -13,7 +13,9 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from auth_server.keys import Keys
+from auth_server.logs import configure
 from auth_server.reload import PolicyFile
+from auth_server.settings import Settings, environment
 from auth_server.validate import Validator
 
 if TYPE_CHECKING:
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
-
-    from auth_server.settings import Settings
 
 log = logging.getLogger("auth_server")
 
@@ -81,3 +81,10 @@ def create_app(settings: Settings) -> Starlette:
         ],
         lifespan=lifespan,
     )
+
+
+def from_environment() -> Starlette:
+    """Build the application from the environment: what each of several workers runs."""
+    settings = Settings.from_environ(environment())
+    configure(settings.log_format, settings.log_level)
+    return create_app(settings)

@@ -21,7 +21,7 @@ from auth_server.errors import ConfigurationError, Mistake
 from auth_server.nginx_files import find_nginx, write_configuration
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from auth_server.nginx_files import McpServer
 
@@ -30,6 +30,8 @@ log = logging.getLogger("auth_server")
 _START_LIMIT = 20.0  # seconds until both must answer
 _STOP_LIMIT = 10.0  # seconds until what still runs is killed
 _PR_SET_PDEATHSIG = 1
+
+_Address = tuple[socket.AddressFamily, str | tuple[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,20 @@ class Plan:
     workers: int = 1
     nginx_workers: str = "auto"
     max_body_size: str = "4m"
+    access_log: str = "/dev/stdout"
 
 
-async def run(plan: Plan, environ: Mapping[str, str], *, on_ready: Callable[[], Awaitable[None]] | None = None) -> None:
+async def run(
+    plan: Plan,
+    environ: Mapping[str, str],
+    *,
+    companions: Sequence[Child] = (),
+    companion_addresses: Sequence[tuple[str, int]] = (),
+    on_ready: Callable[[], Awaitable[None]],
+) -> None:
     """Run until SIGTERM or SIGINT; a part that dies is started again, and nothing is let through meanwhile.
 
-    Raises ConfigurationError where nginx is missing, the address is taken, or nginx refuses its configuration.
+    `companions` (the demo's servers) are started, watched and stopped along with the gateway. Raises ConfigurationError where nginx is missing, the address is taken, or nginx refuses its configuration.
     """
     binary, module = find_nginx()
     _check_free(plan.listen)
@@ -62,24 +72,45 @@ async def run(plan: Plan, environ: Mapping[str, str], *, on_ready: Callable[[], 
             gateway_url=plan.gateway_url,
             allowed_hosts=plan.allowed_hosts,
             max_body_size=plan.max_body_size,
+            access_log=plan.access_log,
         )
         nginx = [binary, "-p", str(state), "-c", str(conf)]
         _test(nginx)
         uds = state / "auth-server.sock"
-        serve = [sys.executable, "-m", "auth_server", "serve", "--uds", str(uds), "--workers", str(plan.workers)]
+        serve = [
+            sys.executable,
+            "-m",
+            "auth_server",
+            "serve",
+            "--uds",
+            str(uds),
+            "--workers",
+            str(plan.workers),
+        ]
         sidecar = Child("auth-server", serve, environ, stop_signal=signal.SIGTERM)
-        children = [sidecar, Child("nginx", nginx, environ, stop_signal=signal.SIGQUIT)]
-        await _supervise(children, ready=[(socket.AF_UNIX, str(uds)), _address(plan.listen)], on_ready=on_ready)
+        children = [*companions, sidecar, Child("nginx", nginx, environ, stop_signal=signal.SIGQUIT)]
+        addresses: list[_Address] = [(socket.AF_INET, address) for address in companion_addresses]
+        addresses += [(socket.AF_UNIX, str(uds)), _address(plan.listen)]
+        await _supervise(children, addresses, on_ready)
 
 
 class Child:
     """One process and its descendants, kept running until told to stop."""
 
-    def __init__(self, name: str, command: list[str], environ: Mapping[str, str], *, stop_signal: signal.Signals) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        environ: Mapping[str, str],
+        *,
+        stop_signal: signal.Signals,
+        quiet: bool = False,
+    ) -> None:
         self.name = name
         self._command = command
         self._environ = dict(environ)
         self._stop_signal = stop_signal
+        self._stdout = subprocess.DEVNULL if quiet else None
         self._process: asyncio.subprocess.Process | None = None
 
     async def keep_running(self) -> None:
@@ -91,6 +122,7 @@ class Child:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
                 env=self._environ,
+                stdout=self._stdout,
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
             )
@@ -122,9 +154,8 @@ class Child:
 
 async def _supervise(
     children: list[Child],
-    *,
-    ready: list[tuple[socket.AddressFamily, str | tuple[str, int]]],
-    on_ready: Callable[[], Awaitable[None]] | None,
+    addresses: list[_Address],
+    on_ready: Callable[[], Awaitable[None]],
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -132,7 +163,7 @@ async def _supervise(
         loop.add_signal_handler(number, stop.set)
     keepers = [asyncio.create_task(child.keep_running()) for child in children]
     stopping = asyncio.create_task(stop.wait())
-    announce = asyncio.create_task(_announce(ready, on_ready))
+    announce = asyncio.create_task(_announce(addresses, on_ready))
     try:
         await asyncio.wait([stopping, announce], return_when=asyncio.FIRST_COMPLETED)
         if announce.done():
@@ -146,21 +177,17 @@ async def _supervise(
             await child.stop()
 
 
-async def _announce(
-    ready: list[tuple[socket.AddressFamily, str | tuple[str, int]]],
-    on_ready: Callable[[], Awaitable[None]] | None,
-) -> None:
+async def _announce(addresses: list[_Address], on_ready: Callable[[], Awaitable[None]]) -> None:
     try:
         async with asyncio.timeout(_START_LIMIT):
-            for family, address in ready:
+            for family, address in addresses:
                 while not _answers(family, address):
                     await asyncio.sleep(0.02)
     except TimeoutError:
         raise ConfigurationError(
             [Mistake("gateway", f"did not start within {_START_LIMIT:.0f} s; the lines above say why")],
         ) from None
-    if on_ready is not None:
-        await on_ready()
+    await on_ready()
 
 
 def _answers(family: socket.AddressFamily, address: str | tuple[str, int]) -> bool:
@@ -169,7 +196,7 @@ def _answers(family: socket.AddressFamily, address: str | tuple[str, int]) -> bo
         return probe.connect_ex(address) == 0
 
 
-def _address(listen: str) -> tuple[socket.AddressFamily, str | tuple[str, int]]:
+def _address(listen: str) -> _Address:
     """Return where a listener on HOST:PORT can be reached from here."""
     host, _, port = listen.rpartition(":")
     host = host.strip("[]")
@@ -186,19 +213,26 @@ def _check_free(listen: str) -> None:
             probe.bind(address)
         except OSError as error:
             raise ConfigurationError(
-                [Mistake(f"--listen {listen}", f"cannot listen there ({error.strerror}); choose another address")],
+                [
+                    Mistake(
+                        f"--listen {listen}",
+                        f"cannot listen there ({error.strerror}); choose another address",
+                    )
+                ],
             ) from None
 
 
 def _test(nginx: list[str]) -> None:
     done = subprocess.run([*nginx, "-t", "-q"], capture_output=True, text=True, check=False)  # noqa: S603 - our own command
     if done.returncode:
-        said = "; ".join(line for line in done.stderr.splitlines() if "[emerg]" in line) or done.stderr.strip()
+        said = (
+            "; ".join(line for line in done.stderr.splitlines() if "[emerg]" in line) or done.stderr.strip()
+        )
         raise ConfigurationError([Mistake("nginx", f"refuses its configuration: {said}")])
 
 
 @contextlib.contextmanager
-def _state_folder():  # type: ignore[no-untyped-def]  # noqa: ANN202 - a generator of Path, used once
+def _state_folder() -> Iterator[Path]:
     """Yield a folder that nginx's workers, which run as another user under root, can pass through."""
     state = Path(tempfile.mkdtemp(prefix="mcp-gateway-"))
     state.chmod(0o711)

@@ -10,6 +10,7 @@ import base64
 import binascii
 import json
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
@@ -65,6 +66,7 @@ _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 _SENTINEL = re.compile(r"=\?base64\?(.*)\?=", re.DOTALL)
 _SERVER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _METHOD = re.compile(r"[!-~]{1,256}")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SAFE = "!\"#$&'()*+-./:;<=>?@[\\]^_`{|}~"  # printable ASCII but space, comma and the percent sign itself
 
 
@@ -171,7 +173,8 @@ def encode(value: str) -> str:
     """Percent-encode one value, so that it can neither split a header nor a list."""
     if value.isascii() and value.isalnum():
         return value
-    return quote(value, safe=_SAFE, errors="backslashreplace")
+    # A lone surrogate, which JSON can spell, has an encoding of its own: as `\\ud800` it would be another name.
+    return quote(value, safe=_SAFE, errors="surrogatepass")
 
 
 def encode_list(values: Iterable[str], separator: str) -> str:
@@ -195,19 +198,29 @@ def _names(method: str | None, mcp_name: str | None, mcp_targets: str | None) ->
         if implied is not None:
             names.append(Name(implied, value))
         elif method == "completion/complete" and value not in {name.value for name in names}:
-            raise InvalidRequest("completion/complete: X-Mcp-Targets must say whether Mcp-Name is a prompt or a resource")
+            raise InvalidRequest(
+                f"{method}: X-Mcp-Targets must say whether Mcp-Name is a prompt or a resource"
+            )
         # Any other method's name (a task's id, say) is in no list of a grant: its method alone is judged.
     return tuple(dict.fromkeys(names))
 
 
 def _json_array(text: str) -> list[Any]:
+    """Parse the array; non-ASCII comes as \\u escapes, since the raw bytes of a header have no one reading."""
     try:
-        items = json.loads(text)
+        items = json.loads(text, object_pairs_hook=_members) if text.isascii() else None
     except (ValueError, RecursionError):
         items = None
     if not isinstance(items, list):
-        raise InvalidRequest("X-Mcp-Targets must be a JSON array")
+        raise InvalidRequest("X-Mcp-Targets must be a JSON array in ASCII")
     return items
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a member stands twice")
+    return members
 
 
 def _target(item: Any, implied: Kind | None) -> Name:
@@ -222,10 +235,6 @@ def _target(item: Any, implied: Kind | None) -> Name:
 
 
 def _clean(value: str, place: str) -> str:
-    if not value or not value.isprintable() and any(_is_control(c) for c in value):
+    if not value or (not value.isprintable() and _CONTROL.search(value)):
         raise InvalidRequest(f"{place}: a name must not be empty or hold control characters")
     return value
-
-
-def _is_control(char: str) -> bool:
-    return ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 or 0xD800 <= ord(char) < 0xE000

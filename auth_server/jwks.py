@@ -25,9 +25,9 @@ class KeySetError(ValueError):
 def usable_keys(document: object) -> tuple[dict[str, RSAPublicKey], list[str]]:
     """Return the usable keys by kid, and a line for each key that was left out, saying why.
 
-    `document` is parsed JSON. A key counts if it is RSA of 2048 bits or more with an odd exponent above 1, for
-    RS256 or any algorithm, for signatures or any use, public, and the only usable one of its kid. Raises
-    KeySetError where the document is not a set of keys or none of them counts.
+    `document` is parsed JSON. A key counts if it is RSA of 2048 bits or more with an odd exponent above 1,
+    for RS256 or any algorithm, for signatures or any use, public, and the only usable one of its kid.
+    Raises KeySetError where the document is not a set of keys or none of them counts.
     """
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list):

@@ -53,7 +53,7 @@ def parse(raw: str, *, max_length: int = 16384) -> Jws:
     try:
         header, payload, signature = map(decode_base64url, parts)
     except ValueError:
-        raise _malformed("a part of the token is not base64url as RFC 7515 writes it, without padding") from None
+        raise _malformed("a part of the token is not base64url without padding (RFC 7515)") from None
     return Jws(_kid(header), payload, raw[: raw.rindex(".")].encode(), signature)
 
 
@@ -63,7 +63,8 @@ def verify(jws: Jws, key: RSAPublicKey) -> bytes:
     Raises Unauthenticated with INVALID_SIGNATURE where it did not.
     """
     if not _RS256.verify(jws.signing_input, key, jws.signature):
-        raise Unauthenticated(ErrorCode.INVALID_SIGNATURE, "the token's signature does not fit the key it names")
+        message = "the signature does not fit the key that the token names"
+        raise Unauthenticated(ErrorCode.INVALID_SIGNATURE, message)
     return jws.payload
 
 

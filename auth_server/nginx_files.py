@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import ssl
 import subprocess
@@ -24,7 +25,7 @@ _MAIN = """\
 load_module {module};
 daemon off;
 worker_processes {workers};
-worker_rlimit_nofile 65536;
+worker_rlimit_nofile {files};
 worker_shutdown_timeout 5s;
 pid {state}/nginx.pid;
 error_log stderr warn;
@@ -55,8 +56,13 @@ class McpServer:
         place = f"--server {name}"
         if not equals or not _NAME.fullmatch(name) or name in _RESERVED:
             raise ConfigurationError(
-                [Mistake(place, "expected NAME=URL; a name has lower-case letters, digits, “.”, “_”, “-” "
-                                f"and is none of {', '.join(sorted(_RESERVED))}")],
+                [
+                    Mistake(
+                        place,
+                        "expected NAME=URL; a name has lower-case letters, digits, “.”, “_”, “-” "
+                        f"and is none of {', '.join(sorted(_RESERVED))}",
+                    )
+                ],
             )
         try:
             parts = urlsplit(url)
@@ -73,8 +79,13 @@ class McpServer:
             or parts.fragment
         ):
             raise ConfigurationError(
-                [Mistake(place, "expected a URL such as http://127.0.0.1:8000 or https://mcp.example.com/base, "
-                                "without user, query or fragment")],
+                [
+                    Mistake(
+                        place,
+                        "expected a URL such as http://127.0.0.1:8000 or https://mcp.example.com/base, "
+                        "without user, query or fragment",
+                    )
+                ],
             )
         return cls(name, url.rstrip("/"))
 
@@ -125,7 +136,9 @@ def find_nginx() -> tuple[str, str]:
         module = folder / "ngx_http_js_module.so"
         if module.is_file():
             return binary, str(module)
-    raise ConfigurationError([Mistake("nginx", f"its njs module (ngx_http_js_module.so) was not found; {remedy}")])
+    raise ConfigurationError(
+        [Mistake("nginx", f"its njs module (ngx_http_js_module.so) was not found; {remedy}")]
+    )
 
 
 def write_configuration(
@@ -138,6 +151,7 @@ def write_configuration(
     gateway_url: str,
     allowed_hosts: str,
     max_body_size: str,
+    access_log: str,
 ) -> Path:
     """Write nginx.conf and all that it includes into `state`, and return its path."""
     source = nginx_folder()
@@ -149,7 +163,7 @@ def write_configuration(
         "GATEWAY_LISTEN": listen,
         "GATEWAY_URL": gateway_url,
         "ALLOWED_HOSTS": allowed_hosts,
-        "GATEWAY_ACCESS_LOG": "/dev/stdout",
+        "GATEWAY_ACCESS_LOG": access_log,
         "MAX_BODY_SIZE": max_body_size,
         "AUTH_SERVER": f"unix:{state}/auth-server.sock",
         "CA_FILE": _ca_file(),
@@ -157,13 +171,26 @@ def write_configuration(
     template = (source / "templates" / "gateway.conf.template").read_text()
     (state / "gateway.conf").write_text(render(template, values))
     main = state / "nginx.conf"
-    main.write_text(_MAIN.format(module=module, workers=workers, state=state))
+    main.write_text(_MAIN.format(module=module, workers=workers, state=state, files=_open_files()))
     return main
+
+
+def _open_files() -> int:
+    """Return how many files a worker may hold open: what this user may ask for, within reason."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
 
 
 def _ca_file() -> str:
     paths = ssl.get_default_verify_paths()
-    for candidate in (paths.cafile, paths.openssl_cafile, "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"):
+    for candidate in (
+        paths.cafile,
+        paths.openssl_cafile,
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/ssl/cert.pem",
+    ):
         if candidate and Path(candidate).is_file():
             return candidate
-    raise ConfigurationError([Mistake("nginx", "no file of trusted certificates was found; install ca-certificates")])
+    raise ConfigurationError(
+        [Mistake("nginx", "no file of trusted certificates was found; install ca-certificates")]
+    )

@@ -23,7 +23,8 @@ class Patterns:
     @classmethod
     def compile(cls, items: Iterable[str]) -> Patterns:
         """Compile names and prefixes; raises ValueError where a `*` stands anywhere but at the end."""
-        exact, prefixes = set(), set()
+        exact: set[str] = set()
+        prefixes: set[str] = set()
         for item in items:
             body, star = (item[:-1], True) if item.endswith("*") else (item, False)
             if "*" in body or not item:

@@ -138,13 +138,19 @@ def nearest(policy: Policy, scopes: Iterable[str], target: Target, *, most: int 
 def scopes_allowing(policy: Policy, target: Target) -> list[str]:
     """Return the scopes that would allow the call: those that name the server before wider ones."""
     candidates = policy.scopes_on(target.server)
-    return [scope for scope in candidates if any(_permits(g, target) for g in policy.grants((scope,), target.server))]
+    return [
+        scope
+        for scope in candidates
+        if any(_permits(grant, target) for grant in policy.grants((scope,), target.server))
+    ]
 
 
 def allowed_tools(policy: Policy, scopes: Iterable[str], server: str) -> list[str]:
     """Return the tools (names, `prefix*` or `*`) that may be called on this server, sorted."""
     grants = policy.grants(scopes, server)
-    return sorted({tool for grant in grants if "tools/call" in grant.methods for tool in grant.tools.sources()})
+    return sorted(
+        {tool for grant in grants if "tools/call" in grant.methods for tool in grant.tools.sources()}
+    )
 
 
 def describe(target: Target) -> str:

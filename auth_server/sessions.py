@@ -41,7 +41,12 @@ def mint(session: Session, keys: Sequence[str], *, now: float) -> str:
         "sid": session.sid,
     }
     payload |= {name: value for name, value in (("email", session.email), ("name", session.name)) if value}
-    cookie = str(_serializer(keys, now).dumps(payload))
+
+    class SignerAt(TimestampSigner):
+        def get_timestamp(self) -> int:
+            return int(now)
+
+    cookie = str(_serializer(keys, SignerAt).dumps(payload))
     if len(cookie) > MAX_LENGTH:
         raise ValueError(f"the session of a user with {len(session.groups)} groups does not fit in a cookie")
     return cookie
@@ -56,9 +61,11 @@ def verify(cookie: str, keys: Sequence[str], *, max_age: int, now: float) -> Ide
     """
     if len(cookie) > MAX_LENGTH or not cookie.isascii():
         raise _invalid("the session cookie is not one of this gateway's")
+    serializer = _serializer(keys, TimestampSigner)
     try:
-        payload, signed_at = _serializer(keys, now).loads(cookie, return_timestamp=True)
-    except BadData:
+        # The library's own max_age reads its own clock and takes a replica's second ahead for a forgery.
+        payload, signed_at = serializer.loads(cookie, return_timestamp=True)
+    except (BadData, ValueError, OverflowError):
         # Not the library's text: its exceptions carry the payload.
         raise _invalid("the session cookie is not one of this gateway's; sign in again") from None
     issued = signed_at.timestamp()
@@ -90,17 +97,12 @@ def _session(payload: object) -> Session:
     return Session(groups=tuple(groups), **texts)
 
 
-def _serializer(keys: Sequence[str], now: float) -> URLSafeTimedSerializer:
+def _serializer(keys: Sequence[str], signer: type[TimestampSigner]) -> URLSafeTimedSerializer:
     if not keys or not all(keys):
         raise ValueError("a session cookie needs a key to sign it")
-
-    class SignerAt(TimestampSigner):
-        def get_timestamp(self) -> int:
-            return int(now)
-
     options: dict[str, Any] = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
     # The library signs with the last key, the contract with the first.
-    return URLSafeTimedSerializer(list(reversed(keys)), salt=SALT, signer=SignerAt, signer_kwargs=options)
+    return URLSafeTimedSerializer(list(reversed(keys)), salt=SALT, signer=signer, signer_kwargs=options)
 
 
 def _invalid(message: str) -> Unauthenticated:

@@ -13,7 +13,7 @@ from auth_server.errors import ErrorCode, Unauthenticated
 from auth_server.model import AuthMethod, Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Collection, Iterable
 
     from auth_server.model import Pool
 
@@ -32,8 +32,9 @@ class Rules:
     """What a token must be, beyond being from the pool whose key signed it.
 
     `clients` are the app clients whose tokens count, None for every client of the pool; empty means none.
-    `audiences` are the URLs of this gateway that an access token may be bound to (RFC 8707): one that is bound
-    must name one of them or a path below it. A token that is bound to nothing is judged by its client alone.
+    `audiences` are the URLs of this gateway that an access token may be bound to (RFC 8707): one that is
+    bound must name one of them or a path below it, so that empty refuses every bound token. One that is bound
+    to nothing is judged by its client alone.
     `leeway` and `max_auth_age` are in seconds; None for no limit since sign-in.
     """
 
@@ -47,14 +48,14 @@ class Rules:
 def verify(payload: bytes, pool: Pool, rules: Rules, *, now: float) -> Identity:
     """Return who the token speaks for.
 
-    `payload` is what a key of `pool` signed. Judged in this order: types, times, issuer, token_use, client and
-    audience, time of sign-in. Raises Unauthenticated; every failure has its own code and says what was expected.
+    `payload` is what a key of `pool` signed. Judged in this order: types, times, issuer, token_use, client
+    and audience, time of sign-in. Raises Unauthenticated; each failure has its code and says what is expected.
     """
     claims = _claims(payload)
     _check_times(claims, rules.leeway, now)
-    _expect("iss", claims.get("iss"), pool.issuers, ErrorCode.INVALID_ISSUER, f"an issuer of the pool {pool.id}")
-    token_use = claims.get("token_use")
-    _expect("token_use", token_use, rules.token_uses & {ACCESS, ID}, ErrorCode.INVALID_TOKEN_USE, "COGNITO_TOKEN_USE")
+    _expect("iss", claims.get("iss"), pool.issuers, ErrorCode.INVALID_ISSUER)
+    token_use: str | None = claims.get("token_use")
+    _expect("token_use", token_use, sorted(rules.token_uses & {ACCESS, ID}), ErrorCode.INVALID_TOKEN_USE)
     client = _client(claims, token_use, rules)
     if rules.max_auth_age is not None:
         _check_sign_in(claims, rules.max_auth_age, rules.leeway, now)
@@ -109,12 +110,14 @@ def _check_times(claims: dict[str, Any], leeway: int, now: float) -> None:
             )
 
 
-def _client(claims: dict[str, Any], token_use: object, rules: Rules) -> str:
+def _client(claims: dict[str, Any], token_use: str | None, rules: Rules) -> str:
     """Return the app client that the token was issued for: client_id, or aud of an ID token."""
     name = "client_id" if token_use == ACCESS else "aud"
     client = claims.get(name)
     if not isinstance(client, str) or not client:
-        raise Unauthenticated(ErrorCode.INVALID_AUDIENCE, f"the {token_use} token names no app client ({name})")
+        raise Unauthenticated(
+            ErrorCode.INVALID_AUDIENCE, f"the {token_use} token has no {name}, its app client"
+        )
     if rules.clients is not None and client not in rules.clients:
         raise Unauthenticated(
             ErrorCode.INVALID_AUDIENCE,
@@ -144,7 +147,7 @@ def _check_sign_in(claims: dict[str, Any], max_age: int, leeway: int, now: float
         )
 
 
-def _identity(claims: dict[str, Any], token_use: object, client: str) -> Identity:
+def _identity(claims: dict[str, Any], token_use: str | None, client: str) -> Identity:
     """Read the user, unless there is none: an agent's own token has its client as sub, and no username."""
     is_access = token_use == ACCESS
     username = claims.get("username" if is_access else "cognito:username", "")
@@ -163,12 +166,11 @@ def _identity(claims: dict[str, Any], token_use: object, client: str) -> Identit
     )
 
 
-def _expect(name: str, actual: object, expected: Container[str], code: ErrorCode, place: str) -> None:
+def _expect(name: str, actual: str | None, expected: Collection[str], code: ErrorCode) -> None:
     """Compare one claim; the message says what came and what would have been accepted."""
-    if actual is None:
-        raise Unauthenticated(code, f"the claim {name} is missing; expected {place}")
     if actual not in expected:
-        raise Unauthenticated(code, f"{name} is {shown(str(actual))}, which is not in {place}")
+        came = "missing" if actual is None else shown(actual)
+        raise Unauthenticated(code, f"{name} is {came}; accepted: {', '.join(expected) or 'none'}")
 
 
 def _is_ours(resource: str, audiences: Iterable[str]) -> bool:

@@ -29,7 +29,12 @@ class Validator:
         self._settings = settings
         self._keys = keys
         self._policy_file = policy_file
-        self._rules = tokens.Rules.from_settings(settings)
+        self._rules = tokens.Rules(
+            clients=settings.allowed_client_ids,
+            token_uses=settings.token_uses,
+            audiences=frozenset({settings.gateway_url}),
+            max_auth_age=settings.max_auth_age,
+        )
 
     async def answer(self, raw: headers.RawHeaders, *, now: float) -> Answer:
         """Decide one question and return the response for it. Never raises: what fails is a 503."""
@@ -40,16 +45,12 @@ class Validator:
             target = headers.target(incoming)
             return self.permit(identity, target, now=now)
         except Refusal as refusal:
-            answer = responses.refused(refusal, self._about(incoming), now=now)
-            log.info("refused", extra={"fields": _fields(incoming, target, refusal, answer.status)})
-            return answer
+            return self._refuse(refusal, incoming, target, now=now)
         except Exception as error:  # noqa: BLE001 - whatever cannot be judged is not let through
-            # Only the type and place: the text of a stranger's exception may hold what it choked on.
-            refusal = Unavailable(ErrorCode.AUTH_UNAVAILABLE, "the authorization service failed; try again")
-            answer = responses.refused(refusal, self._about(incoming), now=now)
-            fields = _fields(incoming, target, refusal, answer.status)
-            log.error("failed", extra={"fields": fields | {"exception": _where(error)}})
-            return answer
+            # Only its type and place: the text of a stranger's exception may hold what it choked on.
+            log.error("failed: %s", _where(error))  # noqa: TRY400 - a traceback would show values
+            failure = Unavailable(ErrorCode.AUTH_UNAVAILABLE, "the authorization service failed; try again")
+            return self._refuse(failure, incoming, target, now=now)
 
     async def identify(self, credential: Credential, incoming: headers.Incoming, *, now: float) -> Identity:
         """Verify the credential; raises Unauthenticated, or Unavailable where no keys are known."""
@@ -86,6 +87,28 @@ class Validator:
         tools = policy.allowed_tools(current, scopes, target.server)
         return responses.allowed(identity, target, scopes=scopes, tools=tools, max_age=max_age)
 
+    def _refuse(
+        self,
+        refusal: Refusal,
+        incoming: headers.Incoming,
+        target: Target | None,
+        *,
+        now: float,
+    ) -> Answer:
+        about = self._about(incoming)
+        answer = responses.refused(refusal, about, now=now)
+        fields: dict[str, object] = {
+            "status": answer.status,
+            "error_code": refusal.code.value,
+            "message": refusal.message,
+            "request_id": about.request_id,
+        }
+        if target is not None:
+            asked = headers.encode(policy.describe(target)[:300])
+            fields |= {"server": target.server, "target": asked}
+        log.info("refused", extra={"fields": fields})
+        return answer
+
     def _about(self, incoming: headers.Incoming) -> responses.About:
         issuer = self._settings.pools[0].issuers[0]
         server = "".join(incoming.every(headers.MCP_SERVER)[:1])
@@ -114,26 +137,13 @@ def _scope_to_ask_for(current: policy.Policy, identity: Identity, target: Target
 def _agree_on_pool(pool: Pool, incoming: headers.Incoming) -> None:
     """Hold the caller to the pool it names (the MCP Gateway Registry's agents do); naming adds none."""
     if incoming.get(headers.USER_POOL_ID) not in {None, "", pool.id}:
-        raise Unauthenticated(ErrorCode.INVALID_ISSUER, "the token is not from the pool that X-User-Pool-Id names")
+        raise Unauthenticated(
+            ErrorCode.INVALID_ISSUER, "the token is not from the pool that X-User-Pool-Id names"
+        )
     if incoming.get(headers.REGION) not in {None, "", pool.region}:
-        raise Unauthenticated(ErrorCode.INVALID_ISSUER, "the token is not from the region that X-Region names")
-
-
-def _fields(
-    incoming: headers.Incoming,
-    target: Target | None,
-    refusal: Refusal,
-    status: int,
-) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "status": status,
-        "error_code": refusal.code.value,
-        "message": refusal.message,
-        "request_id": headers.encode("".join(incoming.every(headers.REQUEST_ID)[:1])[:128]),
-    }
-    if target is not None:
-        fields |= {"server": target.server, "target": headers.encode(policy.describe(target)[:300])}
-    return fields
+        raise Unauthenticated(
+            ErrorCode.INVALID_ISSUER, "the token is not from the region that X-Region names"
+        )
 
 
 def _where(error: Exception) -> str:

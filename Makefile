@@ -1,0 +1,42 @@
+# The two commands of the README are `make up` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: up test lint lock nginx clean
+
+up: $(VENV)/.installed nginx
+	$(BIN)/auth-server demo $(DEMO_OPTIONS)
+
+test: $(VENV)/.installed-dev nginx lint
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(PYTEST_OPTIONS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/python tests/check_coverage.py
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock:
+	uv pip compile --quiet --generate-hashes --universal --no-header --no-annotate --python-version 3.11 --extra demo pyproject.toml -o requirements.lock
+	uv pip compile --quiet --generate-hashes --universal --no-header --no-annotate --python-version 3.11 --extra demo --group dev pyproject.toml -o requirements-dev.lock
+
+nginx:
+	@deploy/install-nginx
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps -e .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
