@@ -13,17 +13,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auth_server.errors import ConfigurationError, Mistake
-from auth_server.nginx_files import find_nginx, write_configuration
+from auth_server.nginx_files import Plan, find_nginx, write_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-
-    from auth_server.nginx_files import McpServer
 
 log = logging.getLogger("auth_server")
 
@@ -32,20 +29,6 @@ _STOP_LIMIT = 10.0  # seconds until what still runs is killed
 _PR_SET_PDEATHSIG = 1
 
 _Address = tuple[socket.AddressFamily, str | tuple[str, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to run: where to listen, the servers behind, and how many workers of each kind."""
-
-    listen: str
-    servers: list[McpServer]
-    gateway_url: str
-    allowed_hosts: str = ""
-    workers: int = 1
-    nginx_workers: str = "auto"
-    max_body_size: str = "4m"
-    access_log: str = "/dev/stdout"
 
 
 async def run(
@@ -58,22 +41,13 @@ async def run(
 ) -> None:
     """Run until SIGTERM or SIGINT; a part that dies is started again, and nothing is let through meanwhile.
 
-    `companions` (the demo's servers) are started, watched and stopped along with the gateway. Raises ConfigurationError where nginx is missing, the address is taken, or nginx refuses its configuration.
+    `companions` (the demo's servers) are started, watched and stopped along with the gateway. Raises
+    ConfigurationError where nginx is missing, the address is taken, or nginx refuses its configuration.
     """
     binary, module = find_nginx()
     _check_free(plan.listen)
     with _state_folder() as state:
-        conf = write_configuration(
-            state,
-            listen=plan.listen,
-            servers=plan.servers,
-            module=module,
-            workers=plan.nginx_workers,
-            gateway_url=plan.gateway_url,
-            allowed_hosts=plan.allowed_hosts,
-            max_body_size=plan.max_body_size,
-            access_log=plan.access_log,
-        )
+        conf = write_configuration(state, plan, module)
         nginx = [binary, "-p", str(state), "-c", str(conf)]
         _test(nginx)
         uds = state / "auth-server.sock"
@@ -182,7 +156,7 @@ async def _announce(addresses: list[_Address], on_ready: Callable[[], Awaitable[
         async with asyncio.timeout(_START_LIMIT):
             for family, address in addresses:
                 while not _answers(family, address):
-                    await asyncio.sleep(0.02)
+                    await asyncio.sleep(0.02)  # noqa: ASYNC110 - another process's socket; it sends no event
     except TimeoutError:
         raise ConfigurationError(
             [Mistake("gateway", f"did not start within {_START_LIMIT:.0f} s; the lines above say why")],

@@ -10,7 +10,6 @@ import base64
 import binascii
 import json
 import re
-import unicodedata
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote

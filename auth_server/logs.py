@@ -27,7 +27,10 @@ class Console(logging.Formatter):
 
 
 def configure(log_format: str, level: str) -> None:
-    """Send this product's log to standard error; `log_format` is `json`, `console`, or empty to look for a terminal."""
+    """Send this product's log to standard error.
+
+    `log_format` is `json`, `console`, or empty: console on a terminal, json elsewhere.
+    """
     console = log_format == "console" or (not log_format and sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Console() if console else JsonLines())

@@ -60,7 +60,8 @@ class Name:
 class Target:
     """What is to be done: an MCP method on a server, and every name that the call is about.
 
-    `method` is None for what has none: an event stream (GET), the end of a session (DELETE), a JSON-RPC response.
+    `method` is None for what has none: an event stream (GET), the end of a session (DELETE), a JSON-RPC
+    response.
     """
 
     server: str

@@ -1,8 +1,7 @@
-"""nginx's configuration for `auth-server gateway`: the files that the containers use, rendered for this machine."""
+"""The files in nginx/ that the containers use, rendered for `auth-server gateway` on this machine."""
 
 from __future__ import annotations
 
-import os
 import re
 import resource
 import shutil
@@ -97,6 +96,20 @@ class McpServer:
         return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run: where to listen, the servers behind, and how many workers of each kind."""
+
+    listen: str
+    servers: list[McpServer]
+    gateway_url: str
+    allowed_hosts: str = ""
+    workers: int = 1
+    nginx_workers: str = "auto"
+    max_body_size: str = "4m"
+    access_log: str = "/dev/stdout"
+
+
 def nginx_folder() -> Path:
     """Return the folder of nginx/'s files: in the wheel inside the package, in a checkout beside it."""
     inside = Path(__file__).parent / "_nginx"
@@ -125,11 +138,12 @@ def render(template: str, values: dict[str, str]) -> str:
 
 def find_nginx() -> tuple[str, str]:
     """Return the paths of nginx and of its njs module; raises ConfigurationError that says what to install."""
-    binary = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    binary = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
     remedy = "install nginx and its njs module (Debian, Ubuntu: apt-get install nginx libnginx-mod-http-js)"
     if binary is None:
         raise ConfigurationError([Mistake("nginx", f"not found; {remedy}")])
-    built = subprocess.run([binary, "-V"], capture_output=True, text=True, check=True).stderr  # noqa: S603 - found above
+    asked = subprocess.run([binary, "-V"], capture_output=True, text=True, check=True)  # noqa: S603 - found above
+    built = asked.stderr
     match = re.search(r"--modules-path=(\S+)", built)
     folders = [Path(match[1])] if match else []
     for folder in [*folders, Path("/usr/lib/nginx/modules"), Path("/etc/nginx/modules")]:
@@ -141,36 +155,26 @@ def find_nginx() -> tuple[str, str]:
     )
 
 
-def write_configuration(
-    state: Path,
-    *,
-    listen: str,
-    servers: list[McpServer],
-    module: str,
-    workers: str,
-    gateway_url: str,
-    allowed_hosts: str,
-    max_body_size: str,
-    access_log: str,
-) -> Path:
+def write_configuration(state: Path, plan: Plan, module: str) -> Path:
     """Write nginx.conf and all that it includes into `state`, and return its path."""
     source = nginx_folder()
     shutil.copyfile(source / "mcp.js", state / "mcp.js")
-    (state / "servers.conf").write_text(servers_conf(servers))
+    (state / "servers.conf").write_text(servers_conf(plan.servers))
     values = {
         "GATEWAY_FILES": str(state),
         "SERVERS_CONF": str(state / "servers.conf"),
-        "GATEWAY_LISTEN": listen,
-        "GATEWAY_URL": gateway_url,
-        "ALLOWED_HOSTS": allowed_hosts,
-        "GATEWAY_ACCESS_LOG": access_log,
-        "MAX_BODY_SIZE": max_body_size,
+        "GATEWAY_LISTEN": plan.listen,
+        "GATEWAY_URL": plan.gateway_url,
+        "ALLOWED_HOSTS": plan.allowed_hosts,
+        "GATEWAY_ACCESS_LOG": plan.access_log,
+        "MAX_BODY_SIZE": plan.max_body_size,
         "AUTH_SERVER": f"unix:{state}/auth-server.sock",
         "CA_FILE": _ca_file(),
     }
     template = (source / "templates" / "gateway.conf.template").read_text()
     (state / "gateway.conf").write_text(render(template, values))
     main = state / "nginx.conf"
+    workers = plan.nginx_workers
     main.write_text(_MAIN.format(module=module, workers=workers, state=state, files=_open_files()))
     return main
 

@@ -74,7 +74,7 @@ class Reader:
             self.raise_mistakes()
             return yaml.compose(text, Loader=_LOADER)
         except yaml.YAMLError as error:
-            self.mistake(*_told(error))
+            self.mistake(*_told(error, text))
         self.raise_mistakes()
         raise AssertionError  # pragma: no cover - the line above always raises
 
@@ -96,8 +96,7 @@ class Reader:
         """Return the elements of a list; anything else is a mistake and has none."""
         if node.tag == _LIST:
             return list(node.value)
-        remedy = f"; write {what.partition(' ')[0]}: []" if is_nothing(node) else _quote(node)
-        self.mistake(node, f"{what} must be a list, not {describe(node)}{remedy}")
+        self.mistake(node, f"{what} must be a list, not {describe(node)}; write [name, …], or [] for none")
         return []
 
     def entries(self, node: yaml.Node, what: str) -> list[tuple[str, yaml.Node, yaml.Node]]:
@@ -155,16 +154,11 @@ class Reader:
                 self.mistake(line, f"the tag {shown(tag)} is not read here; remove it")
 
     def _in_order(self, found: list[tuple[int, str]]) -> list[Mistake]:
-        unique = sorted(set(found), key=lambda entry: entry[0])
+        unique = sorted(dict.fromkeys(found), key=lambda entry: entry[0])
         listed = [Mistake(f"{self.source}:{line}", message) for line, message in unique[:MAX_MISTAKES]]
         if more := len(unique) - len(listed):
             listed.append(Mistake(self.source, f"and {more} more of these"))
         return listed
-
-
-def is_nothing(node: yaml.Node) -> bool:
-    """Tell whether the node is YAML's null: nothing, or `~`."""
-    return bool(node.tag == f"{_PREFIX}null")
 
 
 def describe(node: yaml.Node) -> str:
@@ -196,16 +190,17 @@ def _quote(node: yaml.Node) -> str:
     return f'; quote it: "{shown(node.value)}"' if node.tag in _NOT_TEXT else ""
 
 
-def _told(error: yaml.YAMLError) -> tuple[int, str]:
-    """Put a parser's error in words: the line, and what was found there."""
+def _told(error: yaml.YAMLError, text: str) -> tuple[int, str]:
+    """Put a parser's error in words: the line, what was found there, and the usual cause."""
     mark = getattr(error, "problem_mark", None)
-    context, problem = getattr(error, "context", None) or "", getattr(error, "problem", None) or ""
-    if "alias" in f"{context} {problem}":
+    line = mark.line if mark else 0
+    problem = f"{getattr(error, 'context', None) or ''} {getattr(error, 'problem', None) or ''}".strip()
+    if "alias" in problem:
         remedy = 'a name that starts with * must be quoted: "*"'
-    elif "tab" in problem or "\\t" in problem:
+    elif re.match(r" *\t", [*text.split("\n"), ""][line]):
         remedy = "indent with spaces, not with tabs"
     elif "cannot start any token" in problem:
         remedy = "quote a name that starts with a special character"
     else:
-        remedy = "check the indentation, colons and brackets here and on the lines above"
-    return (mark.line + 1 if mark else 1), f"not valid YAML: {problem or context or 'unreadable'}; {remedy}"
+        remedy = "check the indentation, colons and brackets here and above"
+    return line + 1, f"not valid YAML: {problem}; {remedy}"

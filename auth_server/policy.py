@@ -28,21 +28,22 @@ HANDSHAKE_METHODS = frozenset(
     },
 )
 
-_DOT_SEGMENT = re.compile(r"(?:^|[/\\])\.{1,2}(?:[/\\?#]|$)")
+_DOT_SEGMENT = re.compile(r"(?:^|[/\\:=])\.{1,2}(?:[/\\?#;&]|$)")
 
 
 @dataclass(frozen=True, slots=True)
 class _ScopeGrants:
-    """The grants of one scope: those that name one server, and those with a pattern for several."""
+    """The grants of one scope, by the server's name or by the prefix of several servers' names."""
 
     by_server: Mapping[str, tuple[Grant, ...]]
-    by_pattern: tuple[Grant, ...]
+    by_prefix: Mapping[str, tuple[Grant, ...]]
+    lengths: tuple[int, ...]
 
     def on(self, server: str) -> Iterator[Grant]:
         yield from self.by_server.get(server, ())
-        for grant in self.by_pattern:
-            if server in grant.server:
-                yield grant
+        for length in self.lengths:
+            if length <= len(server):
+                yield from self.by_prefix.get(server[:length], ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +78,12 @@ class Policy:
         for scope, grants in compiled.items():
             for server in grants.by_server:
                 of_server.setdefault(server, []).append(scope)
-        with_pattern = tuple(scope for scope, grants in compiled.items() if grants.by_pattern)
-        patterns = (grant.server for grants in compiled.values() for grant in grants.by_pattern)
+        with_pattern = tuple(scope for scope, grants in compiled.items() if grants.by_prefix)
+        patterns = {f"{prefix}*" for grants in compiled.values() for prefix in grants.by_prefix}
         return cls(
             compiled,
             dict(groups),
-            Patterns.compile([*of_server, *(source for pattern in patterns for source in pattern.sources())]),
+            Patterns.compile([*of_server, *patterns]),
             source,
             digest,
             warnings,
@@ -125,11 +126,11 @@ def decide(policy: Policy, scopes: Iterable[str], target: Target) -> Decision:
 
 
 def nearest(policy: Policy, scopes: Iterable[str], target: Target, *, most: int = 3) -> list[Grant]:
-    """Return the grants that come closest to the call: those held first, those for the same method first."""
+    """Return the grants that come closest to the call: that allow it, that hold its method, that are held."""
     held = frozenset(scopes)
     candidates = policy.grants(policy.scopes_on(target.server), target.server)
 
-    def distance(grant: Grant) -> tuple[bool, bool, int]:
+    def distance(grant: Grant) -> tuple[bool, bool, bool]:
         return (not _permits(grant, target), not _has_method(grant, target.method), grant.scope not in held)
 
     return sorted(candidates, key=distance)[:most]
@@ -159,14 +160,18 @@ def describe(target: Target) -> str:
 
 
 def _index(grants: Iterable[Grant]) -> _ScopeGrants:
-    by_server: dict[str, tuple[Grant, ...]] = {}
-    by_pattern: list[Grant] = []
+    by_server: dict[str, list[Grant]] = {}
+    by_prefix: dict[str, list[Grant]] = {}
     for grant in grants:
         for server in grant.server.exact:
-            by_server[server] = (*by_server.get(server, ()), grant)
-        if grant.server.prefixes:
-            by_pattern.append(grant)
-    return _ScopeGrants(by_server, tuple(by_pattern))
+            by_server.setdefault(server, []).append(grant)
+        for prefix in grant.server.prefixes:
+            by_prefix.setdefault(prefix, []).append(grant)
+    return _ScopeGrants(
+        {server: tuple(found) for server, found in by_server.items()},
+        {prefix: tuple(found) for prefix, found in by_prefix.items()},
+        tuple(sorted({len(prefix) for prefix in by_prefix})),
+    )
 
 
 def _permits(grant: Grant, target: Target) -> bool:

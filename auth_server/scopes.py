@@ -174,6 +174,8 @@ class _Parser:
         reader = self._reader
         place = f"a grant of {shown(scope)}"
         entries = {name: (key, value) for name, key, value in reader.entries(node, place)}
+        if not node.tag.endswith(":map"):
+            return None
         if "agents" in entries:
             self._agents(entries, place)
             return None
@@ -181,9 +183,8 @@ class _Parser:
             if name not in _ENTRY_KEYS:
                 hint = did_you_mean(name, _ENTRY_KEYS) or f"; expected {', '.join(_ENTRY_KEYS)}"
                 reader.mistake(key, f"{shown(name)} is not a key of a grant{hint}")
-        if missing := [name for name in ("server", "methods") if entries and name not in entries]:
+        if missing := [name for name in ("server", "methods") if name not in entries]:
             reader.mistake(node, f"{place} lacks {' and '.join(missing)}; nothing is allowed by absence")
-        if missing or not entries:
             return None
         lists = {
             name: self._patterns(name, entries[name][1]) for name in entries if name in ("methods", *Kind)

@@ -196,7 +196,8 @@ def _client(text: str) -> str:
 
 
 def _allowed_clients(variables: Variables, client_id: str) -> frozenset[str] | None:
-    further: frozenset[str] | None = variables.value("COGNITO_ALLOWED_CLIENT_IDS", _clients, frozenset())
+    none: frozenset[str] | None = frozenset()
+    further = variables.value("COGNITO_ALLOWED_CLIENT_IDS", _clients, none)
     if further is None:
         return None
     return further | {client_id} if client_id else further

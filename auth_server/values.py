@@ -125,18 +125,19 @@ def check_secret(secret: str) -> None:
         )
     if _PLACEHOLDER.search(re.sub(r"[^a-z]", "", secret.lower())):
         raise ValueError("a placeholder from a template")
-    if _bits(secret) < _MIN_SECRET_BITS:
+    if _is_regular(secret):
         raise ValueError("too regular: it repeats itself, counts up, or uses few characters")
 
 
-def _bits(secret: str) -> float:
-    """Estimate the entropy from above: of the block that repeats, or of the steps between characters."""
+def _is_regular(secret: str) -> bool:
+    """Tell whether few characters, a block that repeats, or small steps (`abcd…`) make up most of it."""
     period = next(size for size in range(1, len(secret) + 1) if secret[size:] == secret[:-size])
     steps = "".join(chr(0x10000 + ord(b) - ord(a)) for a, b in pairwise(secret))
-    return min(_shannon(secret[:period]), _shannon(steps))
+    return _shannon(secret[:period]) < _MIN_SECRET_BITS or _shannon(steps) < _MIN_SECRET_BITS / 2
 
 
 def _shannon(text: str) -> float:
+    """Return the bits that the text holds if its characters are drawn as often as they occur."""
     return -sum(count * math.log2(count / len(text)) for count in Counter(text).values())
 
 

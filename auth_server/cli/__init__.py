@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from auth_server import __version__
 from auth_server.cli import agent, questions, run
+from auth_server.cli.errors import CommandError, WrongUseError
+from auth_server.cli.output import complain
 from auth_server.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FAILURE, WRONG_USE = 1, 2
+FAILURE, WRONG_USE, PIPE_CLOSED, INTERRUPTED = 1, 2, 141, 130
 
 
-class CommandError(Exception):
-    """A command could not do its work; the text is one line with the remedy."""
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as every command does, and where to read on."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit for wrong use."""
+        complain(f"{self.prog}: {message}; see {self.prog} --help")
+        sys.exit(WRONG_USE)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -25,20 +33,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = _parser()
     arguments = parser.parse_args(argv)
     try:
-        sys.exit(arguments.command(arguments))
+        code = arguments.command(arguments)
+        sys.stdout.flush()
     except ConfigurationError as error:
         for mistake in error.mistakes:
-            print(f"auth-server: {mistake}", file=sys.stderr)  # noqa: T201 - a command speaks to its user
-        sys.exit(FAILURE)
+            complain(f"auth-server: {mistake}")
+        code = FAILURE
     except CommandError as error:
-        print(f"auth-server: {error}", file=sys.stderr)  # noqa: T201 - a command speaks to its user
-        sys.exit(FAILURE)
+        complain(f"auth-server: {error}")
+        code = WRONG_USE if isinstance(error, WrongUseError) else FAILURE
+    except BrokenPipeError:
+        # Whoever read the answer has seen enough. What is left in the buffer must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = PIPE_CLOSED
     except KeyboardInterrupt:
-        sys.exit(130)
+        code = INTERRUPTED
+    sys.exit(code)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="auth-server", description="The door in front of MCP servers.")
+    parser = Parser(prog="auth-server", description="The door in front of MCP servers.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (run, questions, agent):

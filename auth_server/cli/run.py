@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING
 from auth_server.errors import ConfigurationError, Mistake
 
 if TYPE_CHECKING:
-    from auth_server.nginx_files import McpServer
+    from auth_server.nginx_files import McpServer, Plan
     from auth_server.settings import Settings
 
+_PORTS = range(1, 65536)
 _SIZE = re.compile(r"[1-9][0-9]{0,8}[km]?", re.IGNORECASE)
 
 
@@ -134,32 +134,31 @@ def _gateway(arguments: argparse.Namespace) -> int:
         for server in servers:
             print(f"  {settings.gateway_url}/{server.name}/ → {server.url}/", flush=True)  # noqa: T201 - as above
 
-    plan = gateway.Plan(
-        listen=arguments.listen,
-        servers=servers,
-        gateway_url=settings.gateway_url,
-        allowed_hosts=",".join(sorted(settings.allowed_hosts)),
-        workers=arguments.workers,
-        nginx_workers=arguments.nginx_workers,
-        max_body_size=arguments.max_body_size,
-    )
-    asyncio.run(gateway.run(plan, os.environ | environ, on_ready=announce))
+    plan = _plan(arguments, servers, settings.gateway_url)
+    plan = replace(plan, allowed_hosts=",".join(settings.allowed_hosts))
+    asyncio.run(gateway.run(plan, environ, on_ready=announce))
     return 0
 
 
 def _demo(arguments: argparse.Namespace) -> int:
     from auth_server.demo.runner import run
+    from auth_server.settings import environment
 
-    asyncio.run(
-        run(
-            listen=arguments.listen,
-            gateway_url=_url_of(arguments.listen),
-            workers=arguments.workers,
-            nginx_workers=arguments.nginx_workers,
-            max_body_size=arguments.max_body_size,
-        ),
-    )
+    asyncio.run(run(_plan(arguments, [], _url_of(arguments.listen)), environment()))
     return 0
+
+
+def _plan(arguments: argparse.Namespace, servers: list[McpServer], gateway_url: str) -> Plan:
+    from auth_server.nginx_files import Plan
+
+    return Plan(
+        listen=arguments.listen,
+        servers=servers,
+        gateway_url=gateway_url,
+        workers=arguments.workers,
+        nginx_workers=arguments.nginx_workers,
+        max_body_size=arguments.max_body_size,
+    )
 
 
 def _settings(environ: dict[str, str] | None = None) -> Settings:
@@ -190,7 +189,7 @@ def _listen(text: str) -> str:
     if (
         not colon
         or not port.isdigit()
-        or not 0 < int(port) < 65536
+        or int(port) not in _PORTS
         or not re.fullmatch(r"[A-Za-z0-9.*-]*|\[[0-9a-f:.]+\]", host)
     ):
         raise argparse.ArgumentTypeError(f"expected HOST:PORT such as 127.0.0.1:8080, not {text!r}")

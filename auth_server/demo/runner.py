@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import signal
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,8 @@ from auth_server.nginx_files import McpServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from auth_server.nginx_files import Plan
 
 SERVERS = ("currenttime", "fininfo")
 PEOPLE = ("ada", "uma", "dev", "nobody")
@@ -34,22 +36,18 @@ _GRANTED = ("current_time_by_timezone", '{"tz_name":"Europe/Berlin"}')
 _REFUSED = ("convert_time", '{"time":"2026-07-28T09:30","from_tz":"Europe/Berlin","to_tz":"Asia/Tokyo"}')
 
 
-async def run(
-    *,
-    listen: str,
-    gateway_url: str,
-    workers: int,
-    nginx_workers: str,
-    max_body_size: str,
-    environ: Mapping[str, str] = os.environ,
-) -> None:
-    """Run everything until SIGTERM or SIGINT; secrets and passwords are made anew at each start."""
+async def run(plan: Plan, environ: Mapping[str, str]) -> None:
+    """Run everything until SIGTERM or SIGINT; secrets and passwords are made anew at each start.
+
+    `plan` says where to listen; its servers are replaced by the demo's.
+    """
     configure("console", "WARNING")
     cognito, *mcp = _free_ports(1 + len(SERVERS))
     known = {name: generate_client_secret() for name in CONFIDENTIAL_CLIENTS}
     known |= {name: generate_password() for name in PEOPLE}
     issuer = f"http://localhost:{cognito}/{POOL_ID}"
     servers = [McpServer(name, f"http://127.0.0.1:{port}") for name, port in zip(SERVERS, mcp, strict=True)]
+    plan = replace(plan, servers=servers, access_log="off")
     settings = {
         **{name: value for name, value in environ.items() if not name.startswith(("COGNITO_", "AWS_REGION"))},
         "COGNITO_USER_POOL_ID": POOL_ID,
@@ -60,20 +58,11 @@ async def run(
         "COGNITO_DOMAIN": issuer,
         "SECRET_KEY": environ.get("SECRET_KEY", "") or secrets.token_urlsafe(32),
         "SCOPES_FILE": str(scopes_file()),
-        "GATEWAY_URL": gateway_url,
+        "GATEWAY_URL": plan.gateway_url,
         "LOG_LEVEL": "WARNING",
     }
-    plan = gateway.Plan(
-        listen=listen,
-        servers=servers,
-        gateway_url=gateway_url,
-        workers=workers,
-        nginx_workers=nginx_workers,
-        max_body_size=max_body_size,
-        access_log="off",
-    )
     stand_in = [sys.executable, "-m", "auth_server.demo.stand_in", "--port", str(cognito)]
-    stand_in += ["--gateway-url", gateway_url, "--issuer-base", f"http://localhost:{cognito}"]
+    stand_in += ["--gateway-url", plan.gateway_url, "--issuer-base", f"http://localhost:{cognito}"]
     companions = [
         gateway.Child(
             "cognito", stand_in, {**environ, SECRETS: json.dumps(known)}, stop_signal=signal.SIGTERM
@@ -91,7 +80,7 @@ async def run(
     ]
 
     async def announce() -> None:
-        print(introduction(gateway_url, issuer, known), flush=True)  # noqa: T201 - what the demo is for
+        print(introduction(plan.gateway_url, issuer, known), flush=True)  # noqa: T201 - what the demo is for
 
     await gateway.run(
         plan,
@@ -145,7 +134,7 @@ def curl(gateway_url: str, tool: str, arguments: str) -> str:
 
 
 def scopes_file() -> Path:
-    """Return the scopes.yml that comes with the product: in the wheel inside the package, in a checkout beside it."""
+    """Return the scopes.yml of the product: in the wheel inside the package, in a checkout beside it."""
     package = Path(__file__).parent.parent
     inside = package / "_scopes.yml"
     return inside if inside.is_file() else package.parent / "scopes.yml"

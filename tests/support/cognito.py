@@ -71,9 +71,13 @@ class SigningKey:
         return self.private.sign(signing_input, padding.PKCS1v15(), hashes.SHA256())
 
 
-@cache
 def key(name: str = "access", bits: int = 2048) -> SigningKey:
     """Return the key of that name, made once per test run; kids have Cognito's form."""
+    return _key(name, bits)
+
+
+@cache
+def _key(name: str, bits: int) -> SigningKey:
     kid = base64.b64encode(name.encode().ljust(32, b"\xfb")).decode()
     return SigningKey(kid, rsa.generate_private_key(65537, bits))
 

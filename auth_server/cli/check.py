@@ -1,0 +1,76 @@
+"""`auth-server check`: everything that is wrong with the settings and with scopes.yml, at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from auth_server import scopes
+from auth_server.cli.inputs import some_settings
+from auth_server.cli.output import complain, say, say_json
+from auth_server.errors import ConfigurationError, Mistake
+from auth_server.settings import Settings, environment
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from auth_server.policy import Policy
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Report every mistake; return 1 if there is any."""
+    mistakes: list[Mistake] = []
+    settings = policy = None
+    try:
+        environ = environment()
+    except ConfigurationError as error:
+        mistakes += error.mistakes
+        environ = {}
+    else:
+        settings, policy = _read(environ, mistakes)
+    warnings = [*(settings.warnings if settings else ()), *(policy.warnings if policy else ())]
+    summary = _summary(settings, policy) if settings and policy and not mistakes else {}
+    if arguments.json:
+        say_json({"ok": not mistakes, "mistakes": _plain(mistakes), "warnings": _plain(warnings), **summary})
+        return 1 if mistakes else 0
+    for mistake in mistakes:
+        complain(str(mistake))
+    for warning in warnings:
+        complain(f"{warning.place}: warning: {warning.message}")
+    for name, value in summary.items():
+        say(f"{name + ':':<9} {', '.join(value) if isinstance(value, list) else value}")
+    return 1 if mistakes else 0
+
+
+def _read(environ: Mapping[str, str], mistakes: list[Mistake]) -> tuple[Settings | None, Policy | None]:
+    """Return what can be read; a mistake in the settings does not hide those in scopes.yml."""
+    settings = policy = None
+    try:
+        settings = Settings.from_environ(environ)
+    except ConfigurationError as error:
+        mistakes += error.mistakes
+    try:
+        scopes_file = (settings or some_settings(environ, "SCOPES_FILE")).scopes_file
+        policy = scopes.load(scopes_file)
+    except ConfigurationError as error:
+        mistakes += (mistake for mistake in error.mistakes if mistake not in mistakes)
+    return settings, policy
+
+
+def _summary(settings: Settings, policy: Policy) -> dict[str, str | list[str]]:
+    clients = settings.allowed_client_ids
+    return {
+        "pools": [pool.id for pool in settings.pools],
+        "clients": "every client of the pool"
+        if clients is None
+        else sorted(clients) or "none: no token is accepted",
+        "sessions": "accepted" if settings.secret_keys else "none: SECRET_KEY is not set",
+        "policy": str(settings.scopes_file),
+        "scopes": list(policy.scopes),
+        "groups": list(policy.groups),
+        "servers": policy.servers.sources(),
+    }
+
+
+def _plain(mistakes: list[Mistake]) -> list[dict[str, str]]:
+    return [{"place": mistake.place, "message": mistake.message} for mistake in mistakes]

@@ -1,0 +1,206 @@
+"""`auth-server explain`: the decision for one call, and the rule that made it."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+from auth_server import headers, policy, scopes
+from auth_server.cli.errors import WrongUseError
+from auth_server.cli.identify import Refused, by_cookie, by_token
+from auth_server.cli.inputs import read_secret, some_settings
+from auth_server.cli.output import complain, say, say_json
+from auth_server.errors import InvalidRequest
+from auth_server.model import KIND_OF_METHOD, METHODS_WITH_A_NAME, Allowed, AuthMethod, Identity, Kind
+from auth_server.settings import Settings, environment
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from auth_server.model import Decision, Grant, Target
+    from auth_server.policy import Policy
+
+_COMPLETION = "completion/complete"
+_REFERENCES = {"prompt": Kind.PROMPTS, "resource": Kind.RESOURCES}
+_SHOWN = 5
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Explain one decision; return 0 where the call is allowed, 1 where it is not."""
+    _check_credentials(arguments)
+    target = _target(arguments.server, arguments.method, arguments.target)
+    environ = environment()
+    has_secret = arguments.token is not None or arguments.cookie is not None
+    settings = Settings.from_environ(environ) if has_secret else some_settings(environ, "SCOPES_FILE")
+    rules = scopes.load(settings.scopes_file)
+    identity = _identity(arguments, settings)
+    if isinstance(identity, Refused):
+        _answer(
+            arguments,
+            f"DENIED: {identity.code}: {identity.message}",
+            {"allowed": False, "error_code": identity.code, "message": identity.message},
+        )
+        return 1
+    _note_unmapped(identity, rules)
+    held = rules.effective_scopes(identity)
+    decision = policy.decide(rules, held, target)
+    nearest = [] if isinstance(decision, Allowed) else policy.nearest(rules, held, target)
+    _answer(
+        arguments,
+        _sentence(decision, target, nearest, rules, held),
+        _facts(decision, target, nearest, rules, held) | {"identity": _who(identity)},
+    )
+    return 0 if isinstance(decision, Allowed) else 1
+
+
+def _check_credentials(arguments: argparse.Namespace) -> None:
+    given = [
+        arguments.token is not None or arguments.cookie is not None,
+        bool(arguments.scope or arguments.group),
+    ]
+    if given == [False, False]:
+        raise WrongUseError("give --token, --cookie, or --scope and --group")
+    if given == [True, True]:
+        raise WrongUseError("--scope and --group stand instead of a token or cookie; give one or the other")
+
+
+def _target(server: str, method: str | None, names: list[str]) -> Target:
+    """Build the question that nginx would ask, and read it as the sidecar does."""
+    if method in METHODS_WITH_A_NAME and not names:
+        raise WrongUseError(f"{method} is about something: say what with --target")
+    if names and method not in KIND_OF_METHOD and method != _COMPLETION:
+        raise WrongUseError(f"{method or 'a message without method'} is judged as it is; leave --target out")
+    targets = [_reference(name) for name in names] if method == _COMPLETION else names
+    fields = {headers.MCP_SERVER: server, headers.ORIGINAL_METHOD: "POST", headers.MCP_METHOD: method or ""}
+    if targets:
+        fields[headers.MCP_TARGETS] = json.dumps(targets)
+    raw = [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in fields.items()]
+    try:
+        return headers.target(headers.Incoming(raw))
+    except InvalidRequest as refusal:
+        raise WrongUseError(f"not a call that a gateway could be asked about: {refusal.message}") from None
+
+
+def _reference(text: str) -> dict[str, str]:
+    kind, colon, name = text.partition(":")
+    if not colon or kind not in _REFERENCES:
+        raise WrongUseError(f"{_COMPLETION}: expected --target prompt:NAME or resource:URI, not {text}")
+    return {_REFERENCES[kind].value: name}
+
+
+def _identity(arguments: argparse.Namespace, settings: Settings) -> Identity | Refused:
+    if arguments.token is not None:
+        return by_token(settings, read_secret(arguments.token, "token"))
+    if arguments.cookie is not None:
+        return by_cookie(settings, read_secret(arguments.cookie, "cookie"))
+    return Identity(
+        method=AuthMethod.JWT,
+        expires_at=math.inf,
+        scopes=tuple(arguments.scope),
+        groups=tuple(arguments.group),
+    )
+
+
+def _note_unmapped(identity: Identity, rules: Policy) -> None:
+    """Say which scopes and groups mean nothing here: the commonest reason for a surprise."""
+    for scope in identity.scopes:
+        if scope not in rules.scopes:
+            complain(f"note: the scope {scope} is not in {rules.source} and grants nothing")
+    for group in identity.groups:
+        if group not in rules.groups:
+            complain(f"note: the group {group} is not in group_mappings of {rules.source} and grants nothing")
+
+
+def _sentence(
+    decision: Decision,
+    target: Target,
+    nearest: list[Grant],
+    rules: Policy,
+    held: tuple[str, ...],
+) -> str:
+    if isinstance(decision, Allowed):
+        grant = decision.grant
+        call = f"{target.server} {policy.describe(target)}"
+        handshake = " (any grant on the server)" if _needs_any_grant(target) else ""
+        return f"ALLOWED: scope {grant.scope} ({rules.source}:{grant.line}) grants {call}{handshake}"
+    if not decision.server_known:
+        return f"DENIED: {decision.reason}; it names {_some(rules.servers.sources()) or 'none'}"
+    told = [
+        f"scope {grant.scope} ({rules.source}:{grant.line}) grants {_gist(grant, target)}"
+        f"{'' if grant.scope in held else ' (not held)'}"
+        for grant in nearest
+    ]
+    return f"DENIED: {decision.reason}; nearest grants: {'; '.join(told)}"
+
+
+def _needs_any_grant(target: Target) -> bool:
+    return target.method is None or target.method in policy.HANDSHAKE_METHODS
+
+
+def _gist(grant: Grant, target: Target) -> str:
+    """Say of a grant what bears on this call: the names it lists for the method, or the methods it has."""
+    server = _some(grant.server.sources())
+    if target.method is None or target.method not in grant.methods:
+        return f"{server} {_some(grant.methods.sources()) or 'no method'}"
+    lists = [
+        _some(grant.names(kind).sources()) or f"no {kind}"
+        for kind in dict.fromkeys(n.kind for n in target.names)
+    ]
+    return " ".join([server, target.method, *lists])
+
+
+def _some(names: list[str]) -> str:
+    """Return the first few names of a list that may be long."""
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _facts(
+    decision: Decision,
+    target: Target,
+    nearest: list[Grant],
+    rules: Policy,
+    held: tuple[str, ...],
+) -> dict[str, object]:
+    allowed = isinstance(decision, Allowed)
+    return {
+        "allowed": allowed,
+        "message": _sentence(decision, target, nearest, rules, held),
+        "rule": _rule(decision.grant, rules, held) if isinstance(decision, Allowed) else None,
+        "nearest": [_rule(grant, rules, held) for grant in nearest],
+        "server": target.server,
+        "method": target.method,
+        "targets": [{name.kind.value: name.value} for name in target.names],
+        "scopes": list(held),
+    }
+
+
+def _rule(grant: Grant, rules: Policy, held: tuple[str, ...]) -> dict[str, object]:
+    patterns = {"methods": grant.methods, **{kind.value: grant.names(kind) for kind in Kind}}
+    return {
+        "scope": grant.scope,
+        "held": grant.scope in held,
+        "file": rules.source,
+        "line": grant.line,
+        "server": grant.server.sources(),
+        **{name: found.sources() for name, found in patterns.items()},
+    }
+
+
+def _who(identity: Identity) -> dict[str, object]:
+    return {
+        "username": identity.username,
+        "client_id": identity.client_id,
+        "scopes": list(identity.scopes),
+        "groups": list(identity.groups),
+        "method": identity.method.value,
+    }
+
+
+def _answer(arguments: argparse.Namespace, sentence: str, facts: Mapping[str, object]) -> None:
+    if arguments.json:
+        say_json(facts)
+    else:
+        say(sentence)

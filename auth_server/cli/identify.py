@@ -1,0 +1,68 @@
+"""Verify a credential on the command line: by the sidecar's own steps, with keys fetched for this once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from auth_server import headers
+from auth_server.errors import ErrorCode, Refusal
+from auth_server.keys import Keys
+from auth_server.reload import PolicyFile
+from auth_server.validate import Validator
+
+if TYPE_CHECKING:
+    from auth_server.model import Identity
+    from auth_server.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The credential does not count; `code` and `message` are what a client would be told."""
+
+    code: str
+    message: str
+
+
+def by_token(settings: Settings, token: str) -> Identity | Refused:
+    """Verify a token as it would be verified in `Authorization: Bearer`; the header's own words may stand before it."""
+    bare = token.removeprefix("Authorization:").strip()
+    value = bare if bare.lower().startswith("bearer ") else f"Bearer {bare}"
+    return _identify(settings, headers.AUTHORIZATION, value)
+
+
+def by_cookie(settings: Settings, cookie: str) -> Identity | Refused:
+    """Verify a session cookie: its value, or as it stands in a Cookie header."""
+    bare = cookie.removeprefix("Cookie:").strip()
+    value = bare if headers.session_cookies([bare]) else f"{headers.SESSION_COOKIE}={bare}"
+    return _identify(settings, headers.COOKIE, value)
+
+
+def _identify(settings: Settings, header: str, value: str) -> Identity | Refused:
+    # The caller hears what went wrong once, as the answer; the log of the parts would say it again.
+    logging.getLogger("auth_server").addHandler(logging.NullHandler())
+    return asyncio.run(_verified(settings, headers.Incoming([(header.encode(), value.encode())])))
+
+
+async def _verified(settings: Settings, incoming: headers.Incoming) -> Identity | Refused:
+    keys = Keys(settings.pools)
+    # Who somebody is does not depend on scopes.yml: the file is named and not read.
+    validator = Validator(settings, keys, PolicyFile(settings.scopes_file))
+    try:
+        return await validator.identify(headers.credential(incoming), incoming, now=time.time())
+    except Refusal as refusal:
+        message = refusal.message
+        if refusal.code is ErrorCode.KEYS_UNAVAILABLE:
+            message = f"{message} ({_why(settings, keys)})"
+        return Refused(refusal.code.value, message)
+    finally:
+        await keys.aclose()
+
+
+def _why(settings: Settings, keys: Keys) -> str:
+    errors = zip(settings.pools, keys.state(), strict=True)
+    said = [f"{pool.jwks_url}: {state['last_error']}" for pool, state in errors if state["last_error"]]
+    return "; ".join(said) or "nothing was fetched"
