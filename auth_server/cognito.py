@@ -1,4 +1,4 @@
-"""Cognito's OAuth endpoints, as a client: discovery and the client credentials grant (RFC 6749, section 4.4)."""
+"""Cognito's OAuth endpoints, as a client: discovery, and client credentials (RFC 6749, section 4.4)."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class MachineToken:
 async def client_credentials(
     url: str, client_id: str, client_secret: str, scopes: Sequence[str]
 ) -> MachineToken:
-    """Get a token for an agent; raises CognitoError. Without scopes, Cognito gives all that the client may have."""
-    # In the form, the secret has one reading. In Basic it has two: RFC 6749 (2.3.1) encodes it first, Cognito's
-    # documentation does not, and a secret may hold a plus sign.
+    """Get a token for an agent; raises CognitoError. Without scopes, it has all that the client may have."""
+    # In the form, the secret has one reading. In Basic it has two: RFC 6749 (2.3.1) encodes it first,
+    # Cognito's documentation does not, and a secret may hold a plus sign.
     form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
     if scopes:
         form["scope"] = " ".join(scopes)
@@ -58,10 +58,10 @@ async def client_credentials(
 
 
 async def discover_token_endpoint(issuers: Sequence[str]) -> str:
-    """Return the token endpoint that the pool's discovery document names (OpenID Connect Discovery, section 4).
+    """Return the token endpoint of the pool's discovery document (OpenID Connect Discovery, section 4).
 
-    `issuers` are the forms of the pool's issuer; the first is asked. Raises CognitoError. The document must be the
-    pool's own, and may not lead from https to http.
+    `issuers` are the forms of the pool's issuer; the first is asked. Raises CognitoError. The document must
+    be the pool's own, and may not lead from https to http.
     """
     issuer = issuers[0]
     url = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
@@ -80,7 +80,7 @@ async def discover_token_endpoint(issuers: Sequence[str]) -> str:
 
 
 async def _exchange(method: str, url: str, form: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Send one request and return the JSON object of its answer. Redirects are not followed: they could leak."""
+    """Send one request and return the JSON object of its answer. Redirects are not followed."""
     # As for the keys: what is plain http is near, and no proxy may come between.
     trust_env = url.startswith("https:")
     try:

@@ -107,7 +107,7 @@ class Plan:
     workers: int = 1
     nginx_workers: str = "auto"
     max_body_size: str = "4m"
-    access_log: str = "/dev/stdout"
+    access_log: str = "/dev/stdout gateway"
 
 
 def nginx_folder() -> Path:

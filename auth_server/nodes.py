@@ -60,6 +60,13 @@ class Reader:
         """Return what was warned of, in the order of the file."""
         return tuple(self._in_order(self._warnings))
 
+    def hint(self, word: str, known: Iterable[str]) -> str:
+        """Return `; did you mean …?` where a known word is close, else nothing."""
+        if len(self._mistakes) + len(self._warnings) > MAX_MISTAKES:
+            return ""  # Finding the closest is slow, and nobody will read this far.
+        close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)
+        return f"; did you mean {shown(close[0])}?" if close else ""
+
     def compose(self, text: str) -> yaml.Node | None:
         """Return the root of the file's only document, or None where it is empty.
 
@@ -75,8 +82,7 @@ class Reader:
             return yaml.compose(text, Loader=_LOADER)
         except yaml.YAMLError as error:
             self.mistake(*_told(error, text))
-        self.raise_mistakes()
-        raise AssertionError  # pragma: no cover - the line above always raises
+            raise ConfigurationError(self._in_order(self._mistakes)) from None
 
     def text(self, node: yaml.Node, what: str) -> str | None:
         """Return the node's text, or None and a mistake where it is something else, empty or has controls."""
@@ -174,12 +180,6 @@ def shown(value: str) -> str:
     """Return a value fit for a message: no controls, not long."""
     printable = "".join(char if char.isprintable() else "?" for char in value)
     return printable if len(printable) <= _SHOWN else f"{printable[:_SHOWN]}…"
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean …?` where a known word is close, else nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)
-    return f"; did you mean {shown(close[0])}?" if close else ""
 
 
 def _line(at: yaml.Node | int) -> int:

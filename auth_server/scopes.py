@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from auth_server.errors import ConfigurationError, Mistake
 from auth_server.model import KIND_OF_METHOD, Grant, Kind
-from auth_server.nodes import Reader, describe, did_you_mean, shown
+from auth_server.nodes import Reader, describe, shown
 from auth_server.patterns import NOTHING, Patterns
 from auth_server.policy import HANDSHAKE_METHODS, Policy
 
@@ -26,8 +26,9 @@ MAX_BYTES = 16 * 1024 * 1024
 
 UI_SCOPES = "UI-Scopes"
 GROUP_MAPPINGS = "group_mappings"
-_ENTRY_KEYS = ("server", "methods", *Kind)
-_KNOWN_METHODS = sorted(
+_LISTS = ("methods", *Kind)
+_ENTRY_KEYS = ("server", *_LISTS)
+_METHODS_OF_MCP = (
     HANDSHAKE_METHODS
     | set(KIND_OF_METHOD)
     | {
@@ -43,8 +44,12 @@ _KNOWN_METHODS = sorted(
         "tasks/result",
         "tasks/update",
         "tools/list",
-    },
+    }
 )
+_CALLS = {
+    kind: [method for method, of in KIND_OF_METHOD.items() if of is kind and method != "subscriptions/listen"]
+    for kind in Kind
+}
 _SERVER = re.compile(r"[A-Za-z0-9._-]*")
 
 
@@ -95,9 +100,8 @@ class _Parser:
         reader = self._reader
         root = reader.compose(text)
         if root is None:
-            reader.mistake(1, "the file is empty; it needs at least one scope with its grants")
-            reader.raise_mistakes()
-        assert root is not None  # noqa: S101 - raised above
+            message = "the file is empty; it needs at least one scope with its grants"
+            raise ConfigurationError([Mistake(f"{reader.source}:1", message)])
         ui_scopes: list[str] = []
         groups: yaml.Node | None = None
         scopes: dict[str, list[Grant]] = {}
@@ -147,7 +151,7 @@ class _Parser:
                     continue
                 scopes.append(scope)
                 if scope not in exists:
-                    hint = did_you_mean(scope, known) or f"; define it in this file or under {UI_SCOPES}"
+                    hint = self._reader.hint(scope, known) or f"; define it in this file or under {UI_SCOPES}"
                     self._reader.mistake(
                         item, f"the group {shown(group)} maps to {shown(scope)}, which is no scope{hint}"
                     )
@@ -156,7 +160,7 @@ class _Parser:
 
     def _scope(self, name: str, node: yaml.Node) -> list[Grant]:
         if node.tag.endswith(":map"):
-            hint = did_you_mean(name, (UI_SCOPES, GROUP_MAPPINGS)) or "; start each grant with - server:"
+            hint = self._reader.hint(name, (UI_SCOPES, GROUP_MAPPINGS)) or "; start each grant with - server:"
             self._reader.mistake(
                 node, f"the scope {shown(name)} must be a list of grants, not a mapping{hint}"
             )
@@ -181,15 +185,13 @@ class _Parser:
             return None
         for name, (key, _) in entries.items():
             if name not in _ENTRY_KEYS:
-                hint = did_you_mean(name, _ENTRY_KEYS) or f"; expected {', '.join(_ENTRY_KEYS)}"
+                hint = self._reader.hint(name, _ENTRY_KEYS) or f"; expected {', '.join(_ENTRY_KEYS)}"
                 reader.mistake(key, f"{shown(name)} is not a key of a grant{hint}")
+        lists = {name: self._patterns(name, entries[name][1]) for name in _LISTS if name in entries}
+        server = self._server(entries["server"][1]) if "server" in entries else NOTHING
         if missing := [name for name in ("server", "methods") if name not in entries]:
             reader.mistake(node, f"{place} lacks {' and '.join(missing)}; nothing is allowed by absence")
             return None
-        lists = {
-            name: self._patterns(name, entries[name][1]) for name in entries if name in ("methods", *Kind)
-        }
-        server = self._server(entries["server"][1])
         grant = Grant(
             scope=scope,
             server=server,
@@ -251,23 +253,16 @@ class _Parser:
 
     def _doubts(self, grant: Grant, node: yaml.Node, methods: yaml.Node) -> None:
         for method in grant.methods.exact:
-            if method not in _KNOWN_METHODS and (hint := did_you_mean(method, _KNOWN_METHODS)):
+            if method not in _METHODS_OF_MCP and (hint := self._reader.hint(method, _METHODS_OF_MCP)):
                 self._reader.warn(methods, f"{shown(method)} is no method of MCP{hint}")
         if "all" in grant.methods.exact:
             return
-        for kind in Kind:
-            called = [
-                method
-                for method, of in KIND_OF_METHOD.items()
-                if of is kind and method != "subscriptions/listen"
-            ]
-            named, usable = bool(grant.names(kind)), any(method in grant.methods for method in called)
-            if named and not usable:
-                self._reader.warn(
-                    node, f"{kind} are named, but methods lack {called[0]}: they cannot be used"
-                )
-            elif not named and called[0] in grant.methods.exact:
-                self._reader.warn(node, f"{called[0]} is granted, but no {kind} are named: none can be used")
+        for kind, calls in _CALLS.items():
+            named = bool(grant.names(kind))
+            if named and not any(method in grant.methods for method in calls):
+                self._reader.warn(node, f"{kind} are named, but methods lack {calls[0]}: none can be used")
+            elif not named and calls[0] in grant.methods.exact:
+                self._reader.warn(node, f"{calls[0]} is granted, but no {kind} are named: none can be used")
 
 
 def digest(text: str) -> str:

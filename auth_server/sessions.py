@@ -65,7 +65,7 @@ def verify(cookie: str, keys: Sequence[str], *, max_age: int, now: float) -> Ide
     try:
         # The library's own max_age reads its own clock and takes a replica's second ahead for a forgery.
         payload, signed_at = serializer.loads(cookie, return_timestamp=True)
-    except (BadData, ValueError, OverflowError):
+    except (BadData, ValueError, OverflowError, OSError):  # the last three from a date beyond the calendar
         # Not the library's text: its exceptions carry the payload.
         raise _invalid("the session cookie is not one of this gateway's; sign in again") from None
     issued = signed_at.timestamp()

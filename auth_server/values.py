@@ -15,7 +15,9 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SHOWN = 60
 
 MIN_SECRET_BYTES = 32
-_MIN_SECRET_BITS = 128
+# Below what random keys of 32 bytes show: so short a text holds its characters less evenly than chance will.
+_MIN_SECRET_BITS = 112
+_MIN_STEP_BITS = 64
 _MIN_HEX_DIGITS = 64
 # What templates of .env files say, without their punctuation; long enough never to turn up in random text.
 _PLACEHOLDER = re.compile(
@@ -133,7 +135,7 @@ def _is_regular(secret: str) -> bool:
     """Tell whether few characters, a block that repeats, or small steps (`abcd…`) make up most of it."""
     period = next(size for size in range(1, len(secret) + 1) if secret[size:] == secret[:-size])
     steps = "".join(chr(0x10000 + ord(b) - ord(a)) for a, b in pairwise(secret))
-    return _shannon(secret[:period]) < _MIN_SECRET_BITS or _shannon(steps) < _MIN_SECRET_BITS / 2
+    return _shannon(secret[:period]) < _MIN_SECRET_BITS or _shannon(steps) < _MIN_STEP_BITS
 
 
 def _shannon(text: str) -> float:

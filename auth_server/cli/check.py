@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     for mistake in mistakes:
         complain(str(mistake))
     for warning in warnings:
-        complain(f"{warning.place}: warning: {warning.message}")
+        complain(f"warning: {warning}")
     for name, value in summary.items():
         say(f"{name + ':':<9} {', '.join(value) if isinstance(value, list) else value}")
     return 1 if mistakes else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from auth_server import strict_json
 from auth_server.cli.errors import CommandError
@@ -109,8 +109,8 @@ def _span(seconds: int) -> str:
     return f"{seconds} s"
 
 
-def _is_time(value: object) -> bool:
-    return type(value) in {int, float} and 0 <= value <= _LAST_YEAR_9999  # type: ignore[operator]
+def _is_time(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LAST_YEAR_9999
 
 
 def _moment(value: float) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _COMPLETION = "completion/complete"
 _REFERENCES = {"prompt": Kind.PROMPTS, "resource": Kind.RESOURCES}
+_OF_SIGN_IN = frozenset({"openid", "email", "phone", "profile", "aws.cognito.signin.user.admin"})
 _SHOWN = 5
 
 
@@ -106,11 +107,11 @@ def _identity(arguments: argparse.Namespace, settings: Settings) -> Identity | R
 def _note_unmapped(identity: Identity, rules: Policy) -> None:
     """Say which scopes and groups mean nothing here: the commonest reason for a surprise."""
     for scope in identity.scopes:
-        if scope not in rules.scopes:
-            complain(f"note: the scope {scope} is not in {rules.source} and grants nothing")
+        if scope not in rules.scopes and scope not in _OF_SIGN_IN:
+            complain(f"note: the scope {scope} has no grants in {rules.source}")
     for group in identity.groups:
         if group not in rules.groups:
-            complain(f"note: the group {group} is not in group_mappings of {rules.source} and grants nothing")
+            complain(f"note: the group {group} is not in group_mappings of {rules.source}: it means nothing")
 
 
 def _sentence(

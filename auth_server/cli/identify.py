@@ -28,7 +28,7 @@ class Refused:
 
 
 def by_token(settings: Settings, token: str) -> Identity | Refused:
-    """Verify a token as it would be verified in `Authorization: Bearer`; the header's own words may stand before it."""
+    """Verify a token as in `Authorization: Bearer`; the header's own words may stand before it."""
     bare = token.removeprefix("Authorization:").strip()
     value = bare if bare.lower().startswith("bearer ") else f"Bearer {bare}"
     return _identify(settings, headers.AUTHORIZATION, value)

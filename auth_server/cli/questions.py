@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import argparse
 
-_SECRET_HELP = "- reads it from standard input, @PATH from a file"
+_FROM = "- reads it from standard input, @PATH from a file"
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -19,7 +19,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     explain = commands.add_parser(
         "explain",
         help="say whether a call would be allowed, and by which rule",
-        description="The decision for one call, by the code that decides in the gateway. Exit 0: allowed, 1: denied.",
+        description="The decision for one call, by the code that decides in the gateway. "
+        "Exit 0: allowed, 1: denied.",
     )
     explain.add_argument("--server", required=True, metavar="NAME", help="the MCP server, as in /NAME/mcp")
     explain.add_argument(
@@ -34,8 +35,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "prompt:NAME or resource:URI",
     )
     secret = explain.add_mutually_exclusive_group()
-    secret.add_argument("--token", metavar="TOKEN", help=f"a Cognito JWT; {_SECRET_HELP}")
-    secret.add_argument("--cookie", metavar="COOKIE", help=f"a session cookie; {_SECRET_HELP}")
+    secret.add_argument("--token", metavar="TOKEN", help=f"a Cognito JWT; {_FROM}")
+    secret.add_argument("--cookie", metavar="COOKIE", help=f"a session cookie; {_FROM}")
     explain.add_argument(
         "--scope", action="append", default=[], help="instead: a scope held; may be repeated"
     )
@@ -50,7 +51,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="show what a token says, without believing it",
         description="Show a token's header, claims and time left. Nothing is verified without --verify.",
     )
-    decode.add_argument("token", nargs="?", default="-", metavar="TOKEN", help=f"the token; {_SECRET_HELP}")
+    decode.add_argument("token", nargs="?", default="-", metavar="TOKEN", help=f"the token; {_FROM}")
     decode.add_argument("--verify", action="store_true", help="verify it too, as the gateway would")
     _add_json(decode)
     decode.set_defaults(command=_decode)

@@ -144,7 +144,8 @@ def _demo(arguments: argparse.Namespace) -> int:
     from auth_server.demo.runner import run
     from auth_server.settings import environment
 
-    asyncio.run(run(_plan(arguments, [], _url_of(arguments.listen)), environment()))
+    gateway_url = _url_of(arguments.listen).replace("//127.0.0.1:", "//localhost:")
+    asyncio.run(run(_plan(arguments, [], gateway_url), environment()))
     return 0
 
 

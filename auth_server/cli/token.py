@@ -23,11 +23,11 @@ _OPTIONS = {
     "domain": ("--domain", "COGNITO_DOMAIN"),
 }
 _REMEDIES = {
-    "invalid_client": "the client id or its secret is wrong; compare both with the app client in the Cognito console",
+    "invalid_client": "the client id or its secret is wrong; compare both with the app client in Cognito",
     "unauthorized_client": "the app client may not use client credentials; allow that grant in its settings",
     "invalid_scope": "a scope does not exist or the app client may not ask for it; "
     "scopes read RESOURCE-SERVER/NAME and are allowed in the app client's settings",
-    "invalid_grant": "the app client has no scope of its own for this grant; allow it one of a resource server",
+    "invalid_grant": "the app client has no scope for this grant; allow it one of a resource server",
     "unsupported_grant_type": "this endpoint gives no client credentials; is it the pool's /oauth2/token?",
     "invalid_request": "the endpoint did not understand the request; is it the pool's /oauth2/token?",
 }
@@ -84,7 +84,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         return some_settings(environ, *wanted)
     except ConfigurationError as error:
         raise ConfigurationError(
-            [Mistake(names.get(mistake.place, mistake.place), mistake.message) for mistake in error.mistakes],
+            [Mistake(names.get(found.place, found.place), found.message) for found in error.mistakes]
         ) from None
 
 

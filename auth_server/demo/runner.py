@@ -55,7 +55,6 @@ async def run(plan: Plan, environ: Mapping[str, str]) -> None:
         "COGNITO_CLIENT_ID": "demo-web",
         "COGNITO_CLIENT_SECRET": known["demo-web"],
         "COGNITO_ALLOWED_CLIENT_IDS": "demo-agent,demo-admin-agent,demo-cli",
-        "COGNITO_DOMAIN": issuer,
         "SECRET_KEY": environ.get("SECRET_KEY", "") or secrets.token_urlsafe(32),
         "SCOPES_FILE": str(scopes_file()),
         "GATEWAY_URL": plan.gateway_url,
