@@ -11,9 +11,7 @@ up: $(VENV)/.installed nginx
 
 test: $(VENV)/.installed-dev nginx lint
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(PYTEST_OPTIONS)
-	$(BIN)/coverage combine --quiet
-	$(BIN)/python tests/check_coverage.py
+	$(BIN)/coverage run -m pytest --coverage-bars $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

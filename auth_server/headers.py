@@ -172,7 +172,7 @@ def encode(value: str) -> str:
     """Percent-encode one value, so that it can neither split a header nor a list."""
     if value.isascii() and value.isalnum():
         return value
-    # A lone surrogate, which JSON can spell, has an encoding of its own: as `\\ud800` it would be another name.
+    # A lone surrogate, which JSON can spell, keeps an encoding of its own and becomes no other name.
     return quote(value, safe=_SAFE, errors="surrogatepass")
 
 
@@ -205,7 +205,7 @@ def _names(method: str | None, mcp_name: str | None, mcp_targets: str | None) ->
 
 
 def _json_array(text: str) -> list[Any]:
-    """Parse the array; non-ASCII comes as \\u escapes, since the raw bytes of a header have no one reading."""
+    """Parse the array, in ASCII (other characters as JSON escapes): raw bytes have no one reading."""
     try:
         items = json.loads(text, object_pairs_hook=_members) if text.isascii() else None
     except (ValueError, RecursionError):

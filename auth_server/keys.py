@@ -306,7 +306,10 @@ class KeySet:
                 body += chunk
                 if len(body) > MAX_BODY:
                     raise FetchError(f"the answer is longer than {MAX_BODY} bytes")
-        return strict_json.parse_object(bytes(body))
+        try:
+            return strict_json.parse_object(bytes(body))
+        except ValueError as error:
+            raise FetchError(f"the answer is {error}") from None
 
     def _http(self) -> httpx.AsyncClient:
         """Return the client.

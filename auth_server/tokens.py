@@ -49,7 +49,7 @@ def verify(payload: bytes, pool: Pool, rules: Rules, *, now: float) -> Identity:
     """Return who the token speaks for.
 
     `payload` is what a key of `pool` signed. Judged in this order: types, times, issuer, token_use, client
-    and audience, time of sign-in. Raises Unauthenticated; each failure has its code and says what is expected.
+    and audience, time of sign-in. Raises Unauthenticated; each failure has a code and says what is expected.
     """
     claims = _claims(payload)
     _check_times(claims, rules.leeway, now)

@@ -37,7 +37,7 @@ def test_the_two_keys_of_a_pool() -> None:
     ],
 )
 def test_what_a_key_may_leave_open(changes: dict[str, Any]) -> None:
-    """alg and use may be missing, key_ops may name verify, other members do not matter."""
+    """The members alg and use may be missing, key_ops may name verify, other members do not matter."""
     keys, skipped = usable_keys({"keys": [key().jwk(**changes)]})
     assert list(keys) == [key().kid]
     assert skipped == []
@@ -135,8 +135,16 @@ def test_sets_that_hold_nothing(document: object) -> None:
         usable_keys(document)
 
 
-ANY = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.lists(st.text(max_size=8), max_size=3)
-MEMBER = ANY | st.binary(max_size=300).map(base64url) | st.sampled_from(["RSA", "sig", "RS256", "AQAB", "verify"])
+ANY = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=8)
+    | st.lists(st.text(max_size=8), max_size=3)
+)
+MEMBER = (
+    ANY | st.binary(max_size=300).map(base64url) | st.sampled_from(["RSA", "sig", "RS256", "AQAB", "verify"])
+)
 
 
 @given(st.dictionaries(st.sampled_from(["kty", "kid", "n", "e", "alg", "use", "key_ops", "d"]), MEMBER))
@@ -147,7 +155,11 @@ def test_any_members(changes: dict[str, Any]) -> None:
     assert all(isinstance(found, RSAPublicKey) for found in keys.values())
 
 
-@given(st.recursive(ANY, lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["keys", "kid"]), inner)))
+@given(
+    st.recursive(
+        ANY, lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["keys", "kid"]), inner)
+    )
+)
 def test_any_document(document: object) -> None:
     """Any JSON is refused with the module's own error, as it holds no key."""
     with pytest.raises(KeySetError):

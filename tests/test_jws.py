@@ -83,7 +83,9 @@ def test_kid_must_be_a_string_with_text(kid: Any) -> None:
     refused(mint(header={"kid": kid}), ErrorCode.TOKEN_MALFORMED)
 
 
-@pytest.mark.parametrize("alg", ["none", "None", "HS256", "RS384", "PS256", "ES256", "EdDSA", "rs256", "RS256 ", ""])
+@pytest.mark.parametrize(
+    "alg", ["none", "None", "HS256", "RS384", "PS256", "ES256", "EdDSA", "rs256", "RS256 ", ""]
+)
 def test_only_rs256(alg: str) -> None:
     """Any other algorithm is refused by its name, whatever the signature."""
     refused(mint(header={"alg": alg}), ErrorCode.INVALID_SIGNATURE)
@@ -163,7 +165,12 @@ def test_any_header(header: bytes) -> None:
 @given(
     st.dictionaries(
         st.sampled_from(["alg", "kid", "typ", "crit", "jwk", "b64"]),
-        st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just("RS256") | st.lists(st.text(max_size=3)),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.text(max_size=5)
+        | st.just("RS256")
+        | st.lists(st.text(max_size=3)),
     ),
 )
 def test_any_members(members: dict[str, Any]) -> None:

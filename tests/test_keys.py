@@ -181,14 +181,21 @@ async def test_known_keys_outlive_a_fault(world: World, fault: str) -> None:
 
 @pytest.mark.parametrize(
     "document",
-    [{"keys": []}, {}, [], {"keys": [key("small", 1024).jwk()]}, {"keys": [{"kty": "EC", "kid": "a"}]}, {"keys": None}],
+    [
+        {"keys": []},
+        {},
+        [],
+        {"keys": [key("small", 1024).jwk()]},
+        {"keys": [{"kty": "EC", "kid": "a"}]},
+        {"keys": None},
+    ],
 )
 async def test_a_set_without_a_usable_key_replaces_nothing(world: World, document: object) -> None:
     """An empty or useless set does not lock everybody out."""
     world.server.document = document
     await world.reload()
     assert world.state["keys"] == 2
-    assert "key" in str(world.state["last_error"])
+    assert "not a JSON object" in str(world.state["last_error"]) or "key" in str(world.state["last_error"])
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -255,7 +262,7 @@ async def test_ten_thousand_unknown_kids_cost_one_fetch_per_ten_seconds(world: W
 
 
 async def test_a_kid_that_keeps_coming_is_looked_for_ever_more_rarely(world: World) -> None:
-    """An agent with a retired key costs a fetch after 10, 20, 40 and then every 60 seconds; a new kid is not held up."""
+    """A retired key costs a fetch after 10, 20, 40 and then every 60 seconds; a new kid is not held up."""
     fetched = []
     for second in range(200):
         before = world.server.requests
@@ -370,7 +377,9 @@ async def test_a_kid_that_two_pools_have(two_pools: tuple[Keys, JwksServer, Jwks
     assert theirs.public_numbers() == key("other").private.public_key().public_numbers()
 
 
-async def test_a_foreign_issuer_with_a_key_of_some_pool(two_pools: tuple[Keys, JwksServer, JwksServer]) -> None:
+async def test_a_foreign_issuer_with_a_key_of_some_pool(
+    two_pools: tuple[Keys, JwksServer, JwksServer],
+) -> None:
     """The pool that a foreign issuer's key belongs to is found among all."""
     keys, _, _ = two_pools
     await keys.get(parsed())
@@ -392,7 +401,7 @@ async def test_one_pool_down_harms_no_other(two_pools: tuple[Keys, JwksServer, J
 
 
 async def test_the_background_refresh() -> None:
-    """Keys are there without a question, are refreshed without one, and a dead endpoint is asked ever more rarely."""
+    """Keys come and are refreshed without a question; a dead endpoint is asked ever more rarely."""
     async with jwks_server(jwks()) as server:
         timing = Timing(refresh=0.05, first_retry=0.05, last_retry=0.2)
         keys = Keys([server.pool(POOL)], timing=timing)
@@ -460,7 +469,9 @@ async def p99(keys: Keys, token: Jws) -> float:
     return sorted(times)[990]
 
 
-async def test_a_key_that_is_left_out_is_warned_of_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_key_that_is_left_out_is_warned_of_once(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     """An unusable key beside good ones gives one warning, not one per refresh."""
     world.server.document = {"keys": [*jwks()["keys"], key("enc").jwk(use="enc")]}
     with caplog.at_level(logging.WARNING, "auth_server"):
@@ -479,7 +490,9 @@ async def test_a_client_of_the_caller_s() -> None:
         assert not client.is_closed
 
 
-async def test_a_proxy_for_the_internet_is_not_asked_for_a_plain_http_url(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_for_the_internet_is_not_asked_for_a_plain_http_url(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """HTTP_PROXY could put its own keys in place of a stand-in's: it does not count."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
@@ -493,7 +506,10 @@ async def test_a_proxy_counts_for_https(monkeypatch: pytest.MonkeyPatch) -> None
     """Behind a company's proxy, the pool's own endpoint is reached through it."""
     async with jwks_server(jwks()) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-        keys = Keys([Pool(POOL.id, POOL.region, POOL.issuers, "https://cognito.invalid/jwks.json")])
+        keys = Keys(
+            [Pool(POOL.id, POOL.region, POOL.issuers, "https://cognito.invalid/jwks.json")],
+            timing=Timing(limit=0.3),
+        )
         with pytest.raises(Unavailable):
             await keys.get(parsed())
         assert proxy.requests == 1  # CONNECT

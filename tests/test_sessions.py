@@ -63,15 +63,25 @@ def test_a_session_comes_back() -> None:
 
 def test_the_contract_s_recipe() -> None:
     """A cookie made as the contract says, by anyone with the key, is this module's cookie to the letter."""
-    payload = {"username": "ada", "groups": ["readers", "a, b"], "sid": "sid-1", "email": "ada@example.com", "name": "Ada"}
+    payload = {
+        "username": "ada",
+        "groups": ["readers", "a, b"],
+        "sid": "sid-1",
+        "email": "ada@example.com",
+        "name": "Ada",
+    }
     assert sign(payload) == sessions.mint(ADA, [KEY], now=NOW)
 
 
 def test_what_is_empty_is_left_out() -> None:
-    """email and name are in the cookie only where there is one."""
+    """An email and a name are in the cookie only where there is one."""
     cookie = sessions.mint(Session("ada", (), "sid-1"), [KEY], now=NOW)
     payload = cookie.split(".")[0]
-    assert json.loads(base64.urlsafe_b64decode(payload + "==")) == {"username": "ada", "groups": [], "sid": "sid-1"}
+    assert json.loads(base64.urlsafe_b64decode(payload + "==")) == {
+        "username": "ada",
+        "groups": [],
+        "sid": "sid-1",
+    }
     assert verify(cookie).email == ""
 
 
@@ -104,7 +114,9 @@ def test_a_replica_whose_clock_is_ahead() -> None:
     refused(cookie, now=int(NOW) - 30.1)
 
 
-@pytest.mark.parametrize("salt", ["", "itsdangerous", "mcp-gateway-sign-in", "mcp-gateway-session ", "mcp-gateway-sessio"])
+@pytest.mark.parametrize(
+    "salt", ["", "itsdangerous", "mcp-gateway-sign-in", "mcp-gateway-session ", "mcp-gateway-sessio"]
+)
 def test_values_that_were_signed_for_something_else(salt: str) -> None:
     """The reference's hole: the sign-in state's cookie passed as a session."""
     refused(sign({"username": "ada", "groups": [], "sid": "s"}, salt=salt))
@@ -154,7 +166,9 @@ def test_signed_values_that_are_no_session(payload: object) -> None:
     refused(sign(payload))
 
 
-@pytest.mark.parametrize("cookie", ["", ".", "..", "a.b.c", "ä", "\ud800", "." * 5_000, "A" * 5_000, ".eJw.AAAA.AAAA"])
+@pytest.mark.parametrize(
+    "cookie", ["", ".", "..", "a.b.c", "ä", "\ud800", "." * 5_000, "A" * 5_000, ".eJw.AAAA.AAAA"]
+)
 def test_nonsense(cookie: str) -> None:
     """Any other text is SESSION_INVALID."""
     refused(cookie)

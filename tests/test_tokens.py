@@ -73,7 +73,7 @@ def test_a_user_with_an_access_token() -> None:
 
 
 def test_a_user_with_an_id_token() -> None:
-    """An ID token gives the user, the groups and the email; its client is its audience, and it has no scopes."""
+    """An ID token gives user, groups and email; its client is its audience, and it has no scopes."""
     assert judge("id", {"scope": "mcp/read"}) == Identity(
         method=AuthMethod.JWT,
         expires_at=NOW + 3600,
@@ -96,7 +96,7 @@ def test_a_user_with_an_id_token() -> None:
     ],
 )
 def test_who_is_no_user_has_nothing_of_one(kind: str, changes: dict[str, Any]) -> None:
-    """Without a username, or as its own subject, a token speaks for its client alone: no name, email or groups."""
+    """Without a username, or as its own subject, a token speaks for its client alone."""
     identity = judge(kind, changes)
     assert (identity.username, identity.email, identity.groups) == ("", "", ())
 
@@ -119,7 +119,9 @@ def test_names_of_any_letter() -> None:
     assert (identity.username, identity.groups) == ("Zoë, 名 ,x", ("a, b", "ü"))
 
 
-@pytest.mark.parametrize("payload", [b"", b"{", b"[]", b"null", b'{"iss": 1, "iss": 2}', b"\xff", b'{"a": NaN}'])
+@pytest.mark.parametrize(
+    "payload", [b"", b"{", b"[]", b"null", b'{"iss": 1, "iss": 2}', b"\xff", b'{"a": NaN}']
+)
 def test_payloads_that_are_no_object(payload: bytes) -> None:
     """The payload is one JSON object with unique names, or the token is malformed."""
     with pytest.raises(Unauthenticated) as caught:
@@ -266,7 +268,9 @@ def test_each_kind_has_its_own_client_claim() -> None:
     refused(ErrorCode.INVALID_AUDIENCE, "access", {"client_id": "other", "aud": CLIENT})
 
 
-@pytest.mark.parametrize("audience", [GATEWAY, GATEWAY + "/time/mcp", ["https://other.example", GATEWAY + "/a"]])
+@pytest.mark.parametrize(
+    "audience", [GATEWAY, GATEWAY + "/time/mcp", ["https://other.example", GATEWAY + "/a"]]
+)
 def test_a_token_bound_to_this_gateway(audience: Any) -> None:
     """An access token bound to the gateway or a path of it is accepted (RFC 8707)."""
     judge("access", {"aud": audience})
@@ -291,7 +295,9 @@ def test_a_token_bound_to_this_gateway(audience: Any) -> None:
 def test_a_token_bound_to_another_resource(audience: Any) -> None:
     """An access token bound elsewhere is refused, also where the gateway has no URL to be bound to."""
     assert "GATEWAY_URL" in refused(ErrorCode.INVALID_AUDIENCE, "access", {"aud": audience})
-    refused(ErrorCode.INVALID_AUDIENCE, "access", {"aud": audience}, rules=replace(RULES, audiences=frozenset()))
+    refused(
+        ErrorCode.INVALID_AUDIENCE, "access", {"aud": audience}, rules=replace(RULES, audiences=frozenset())
+    )
 
 
 def test_a_limit_since_sign_in() -> None:
@@ -334,7 +340,9 @@ def test_what_is_judged_first() -> None:
 
 def test_a_claim_in_a_message_is_bounded_and_printable() -> None:
     """What a token says is shown cut and without control characters."""
-    message = refused(ErrorCode.INVALID_AUDIENCE, "access", {"client_id": "evil\r\nX-User: root\x1b[2J" + "x" * 5_000})
+    message = refused(
+        ErrorCode.INVALID_AUDIENCE, "access", {"client_id": "evil\r\nX-User: root\x1b[2J" + "x" * 5_000}
+    )
     assert message.isprintable()
     assert "evil??X-User: root?[2J" in message
     assert len(message) < 250
@@ -357,13 +365,20 @@ def test_the_issuer_as_a_hint(payload: bytes, issuer: str | None) -> None:
 
 
 VALUE = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from([NOW, ISSUER, CLIENT]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from([NOW, ISSUER, CLIENT]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=5,
 )
 
 
-@given(st.sampled_from(KINDS), st.dictionaries(st.sampled_from(sorted(claims("id") | claims("access"))), VALUE))
+@given(
+    st.sampled_from(KINDS), st.dictionaries(st.sampled_from(sorted(claims("id") | claims("access"))), VALUE)
+)
 def test_any_claims(kind: str, changes: dict[str, Any]) -> None:
     """Any claims are a refusal of the verifier's own, or an identity of an allowed client before its end."""
     rules = replace(RULES, max_auth_age=3600)

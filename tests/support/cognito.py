@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -15,6 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from auth_server import jws, tokens
 from auth_server.jwks import usable_keys
 from auth_server.model import Identity, Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NOW = 1_800_000_000
 ABSENT: Any = object()
@@ -92,13 +94,26 @@ def changed(members: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     return {name: value for name, value in (members | dict(changes)).items() if value is not ABSENT}
 
 
-def claims(kind: str = "agent", changes: Mapping[str, Any] | None = None, *, now: int = NOW) -> dict[str, Any]:
+def claims(
+    kind: str = "agent", changes: Mapping[str, Any] | None = None, *, now: int = NOW
+) -> dict[str, Any]:
     """Return the claims of an `agent` (M2M), `access` or `id` token."""
     common = {"iss": ISSUER, "iat": now, "exp": now + 3600, "auth_time": now, "jti": f"jti-of-{kind}"}
-    user = {"sub": "0f1e2d3c-user", "origin_jti": "origin", "event_id": "event", "cognito:groups": ["readers"]}
+    user = {
+        "sub": "0f1e2d3c-user",
+        "origin_jti": "origin",
+        "event_id": "event",
+        "cognito:groups": ["readers"],
+    }
     match kind:
         case "agent":
-            own = {"sub": AGENT, "client_id": AGENT, "token_use": "access", "scope": "mcp/read mcp/run", "version": 2}
+            own = {
+                "sub": AGENT,
+                "client_id": AGENT,
+                "token_use": "access",
+                "scope": "mcp/read mcp/run",
+                "version": 2,
+            }
         case "access":
             own = user | {
                 "client_id": CLIENT,

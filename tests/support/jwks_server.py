@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import gzip
 import json
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from auth_server.model import Pool
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
 @dataclass(slots=True)
@@ -47,46 +49,48 @@ class JwksServer:
                 writer.transport.abort()
 
     async def _one(self, writer: asyncio.StreamWriter) -> None:
-        body = json.dumps(self.document).encode()
         match self.fault:
             case "hang":
                 self.waiting += 1
                 await self.release.wait()
             case "drip":
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-                for _ in range(200):
-                    writer.write(b" ")
-                    await writer.drain()
-                    await asyncio.sleep(0.05)
+                await trickle(writer, b"Content-Length: 100000", [b" "] * 200, pause=0.05)
             case "30 MB":
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 31457280\r\n\r\n")
-                for _ in range(480):
-                    writer.write(b" " * 65536)
-                    await writer.drain()
+                await trickle(writer, b"Content-Length: 31457280", [b" " * 65536] * 480)
             case "30 MB without a length":
-                writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-                for _ in range(480):
-                    writer.write(b"10000\r\n" + b" " * 65536 + b"\r\n")
-                    await writer.drain()
-            case "gzip":
-                bomb = gzip.compress(b" " * 30_000_000)
-                writer.write(reply("200 OK", bomb, "Content-Encoding: gzip\r\n"))
-            case "close":
-                writer.close()
-            case "half":
-                writer.write(reply("200 OK", body)[:-20])
-                writer.close()
-            case "not HTTP":
-                writer.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
-                writer.close()
-            case "redirect":
-                writer.write(reply("302 Found", b"", f"Location: {self.url}?again\r\n"))
-            case "HTML":
-                writer.write(reply("200 OK", b"<!doctype html><title>Welcome</title>", "Content-Type: text/html\r\n"))
-            case "" if self.document is not None:
-                writer.write(reply("200 OK", body))
-            case status:
-                writer.write(reply(status, b'{"message": "fault"}'))
+                await trickle(
+                    writer, b"Transfer-Encoding: chunked", [b"10000\r\n" + b" " * 65536 + b"\r\n"] * 480
+                )
+            case fault:
+                writer.write(self._whole(fault))
+                if fault in {"close", "half", "not HTTP"}:
+                    writer.close()
+
+    def _whole(self, fault: str) -> bytes:
+        answer = reply("200 OK", json.dumps(self.document).encode())
+        html = b"<!doctype html><title>Welcome</title>"
+        answers = {
+            "": answer,
+            "close": b"",
+            "half": answer[:-20],
+            "not HTTP": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+            "gzip": reply("200 OK", BOMB, "Content-Encoding: gzip\r\n"),
+            "redirect": reply("302 Found", b"", f"Location: {self.url}?again\r\n"),
+            "HTML": reply("200 OK", html, "Content-Type: text/html\r\n"),
+        }
+        return answers[fault] if fault in answers else reply(fault, b'{"message": "fault"}')
+
+
+BOMB = gzip.compress(b" " * 30_000_000)
+
+
+async def trickle(writer: asyncio.StreamWriter, header: bytes, parts: list[bytes], pause: float = 0) -> None:
+    """Answer bit by bit."""
+    writer.write(b"HTTP/1.1 200 OK\r\n" + header + b"\r\n\r\n")
+    for part in parts:
+        writer.write(part)
+        await writer.drain()
+        await asyncio.sleep(pause)
 
 
 def reply(status: str, body: bytes, headers: str = "") -> bytes:
