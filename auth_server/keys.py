@@ -83,6 +83,7 @@ class Keys:
         timing = timing or Timing(refresh=refresh, max_stale=max_stale)
         self._sets = [KeySet(pool, timing, client) for pool in pools]
         self._by_issuer = {issuer: key_set for key_set in self._sets for issuer in key_set.pool.issuers}
+        self._by_pool = {key_set.pool.id: key_set for key_set in self._sets}
         self._only = self._sets[0] if len(self._sets) == 1 else None
 
     async def run(self) -> None:
@@ -116,6 +117,11 @@ class Keys:
             return self._of_any(jws.kid)
         key = named.key(jws.kid) or await named.search(jws.kid)
         return key, named.pool
+
+    def holds(self, pool: Pool, kid: str, key: RSAPublicKey | None) -> bool:
+        """Tell whether this very key is still in that pool's set, and the set not too old to use."""
+        key_set = self._by_pool.get(pool.id)
+        return key_set is not None and key is not None and key_set.key(kid) is key
 
     def state(self) -> list[dict[str, Any]]:
         """Return what /readyz and the metrics say of each pool's keys."""
@@ -273,7 +279,9 @@ class KeySet:
             log.info("keys loaded", extra={"fields": {"pool": self.pool.id, "keys": len(keys)}})
         if skipped and skipped != self._skipped:
             log.warning("keys skipped", extra={"fields": {"pool": self.pool.id, "reasons": skipped}})
-        self._keys, self._skipped = keys, skipped
+        # A key that stayed the same stays the same object: what it vouched for needs no new look.
+        self._keys = {kid: old if (old := self._keys.get(kid)) == key else key for kid, key in keys.items()}
+        self._skipped = skipped
         self._fetched_at = now
         self._counts.failures, self._counts.last_error = 0, None
         self._next = now + self.timing.until_refresh()

@@ -92,7 +92,8 @@ class Identity:
 
     `username` is empty for an agent with its own identity, `client_id` for a session. `scopes` are the
     token's own; `groups` are Cognito's. `expires_at` is in seconds since the epoch. `session_id` is the
-    session's sid or the token's jti, and names this credential alone.
+    session's sid or the token's jti, and names this credential alone. `resources` are the URLs that the
+    token is bound to (RFC 8707), none for one that is bound to its client alone.
     """
 
     method: AuthMethod
@@ -104,6 +105,7 @@ class Identity:
     groups: tuple[str, ...] = ()
     session_id: str = ""
     issued_at: float = 0
+    resources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +122,9 @@ class Grant:
 
     def names(self, kind: Kind) -> Patterns:
         """Return the list that holds this grant's targets of that kind."""
-        match kind:
-            case Kind.TOOLS:
-                return self.tools
-            case Kind.PROMPTS:
-                return self.prompts
-            case Kind.RESOURCES:
-                return self.resources
+        if kind is Kind.TOOLS:
+            return self.tools
+        return self.prompts if kind is Kind.PROMPTS else self.resources
 
 
 @dataclass(frozen=True, slots=True)

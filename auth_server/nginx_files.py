@@ -122,8 +122,9 @@ def servers_conf(servers: list[McpServer]) -> str:
         f"upstream mcp_{s.name} {{\n    server {s.address};\n    keepalive 32;\n    keepalive_timeout 4s;\n}}\n"
         for s in servers
     ]
-    urls = "".join(f'    "{s.name}" {s.url};\n' for s in servers)
-    forwards = "".join(f'    "{s.name}" 1;\n' for s in servers if s.forward_credentials)
+    # The backslash keeps a server named default, hostnames, include or volatile from being map's own word.
+    urls = "".join(f'    "\\\\{s.name}" {s.url};\n' for s in servers)
+    forwards = "".join(f'    "\\\\{s.name}" 1;\n' for s in servers if s.forward_credentials)
     maps = [
         f'map $mcp_server $mcp_url {{\n    default "";\n{urls}}}\n',
         f"map $mcp_server $mcp_forward_credentials {{\n    default 0;\n{forwards}}}\n",

@@ -99,7 +99,7 @@ class _Parser:
     def policy(self, text: str) -> Policy:
         reader = self._reader
         root = reader.compose(text)
-        if root is None:
+        if root is None or describe(root) == "nothing":
             message = "the file is empty; it needs at least one scope with its grants"
             raise ConfigurationError([Mistake(f"{reader.source}:1", message)])
         ui_scopes: list[str] = []

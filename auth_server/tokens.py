@@ -57,9 +57,28 @@ def verify(payload: bytes, pool: Pool, rules: Rules, *, now: float) -> Identity:
     token_use: str | None = claims.get("token_use")
     _expect("token_use", token_use, sorted(rules.token_uses & {ACCESS, ID}), ErrorCode.INVALID_TOKEN_USE)
     client = _client(claims, token_use, rules)
+    expires_at = claims["exp"]
     if rules.max_auth_age is not None:
         _check_sign_in(claims, rules.max_auth_age, rules.leeway, now)
-    return _identity(claims, token_use, client)
+        expires_at = min(expires_at, claims["auth_time"] + rules.max_auth_age)
+    return _identity(claims, token_use, client, expires_at)
+
+
+def check_resource(identity: Identity, gateway_url: str, server: str) -> None:
+    """Hold a token that is bound to one MCP server (RFC 8707) to that server.
+
+    Raises Unauthenticated unless it is bound to nothing, to the gateway itself, or to this server's URL or a
+    path below it.
+    """
+    own = f"{gateway_url}/{server}"
+    if identity.resources and not any(
+        resource.rstrip("/") == gateway_url or resource == own or resource.startswith(f"{own}/")
+        for resource in identity.resources
+    ):
+        raise Unauthenticated(
+            ErrorCode.INVALID_AUDIENCE,
+            f"bound to the resource {shown(', '.join(identity.resources))}, which is not {own}",
+        )
 
 
 def unverified_issuer(payload: bytes) -> str | None:
@@ -124,7 +143,7 @@ def _client(claims: dict[str, Any], token_use: str | None, rules: Rules) -> str:
             f"issued for app client {shown(client)}, which is not in COGNITO_ALLOWED_CLIENT_IDS",
         )
     if token_use == ACCESS and "aud" in claims:
-        bound = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+        bound = _bound(claims)
         if not any(_is_ours(resource, rules.audiences) for resource in bound):
             raise Unauthenticated(
                 ErrorCode.INVALID_AUDIENCE,
@@ -147,14 +166,14 @@ def _check_sign_in(claims: dict[str, Any], max_age: int, leeway: int, now: float
         )
 
 
-def _identity(claims: dict[str, Any], token_use: str | None, client: str) -> Identity:
+def _identity(claims: dict[str, Any], token_use: str | None, client: str, expires_at: int) -> Identity:
     """Read the user, unless there is none: an agent's own token has its client as sub, and no username."""
     is_access = token_use == ACCESS
     username = claims.get("username" if is_access else "cognito:username", "")
     is_user = username != "" and not (is_access and claims.get("sub") == client)
     return Identity(
         method=AuthMethod.JWT,
-        expires_at=claims["exp"],
+        expires_at=expires_at,
         username=username if is_user else "",
         email=claims.get("email", "") if is_user and not is_access else "",
         client_id=client,
@@ -163,6 +182,7 @@ def _identity(claims: dict[str, Any], token_use: str | None, client: str) -> Ide
         groups=tuple(claims.get("cognito:groups", ())) if is_user else (),
         session_id=claims.get("jti", ""),
         issued_at=claims.get("iat", 0),
+        resources=_bound(claims) if is_access else (),
     )
 
 
@@ -171,6 +191,11 @@ def _expect(name: str, actual: str | None, expected: Collection[str], code: Erro
     if actual not in expected:
         came = "missing" if actual is None else shown(actual)
         raise Unauthenticated(code, f"{name} is {came}; accepted: {', '.join(expected) or 'none'}")
+
+
+def _bound(claims: dict[str, Any]) -> tuple[str, ...]:
+    audience = claims.get("aud", ())
+    return (audience,) if isinstance(audience, str) else tuple(audience)
 
 
 def _is_ours(resource: str, audiences: Iterable[str]) -> bool:

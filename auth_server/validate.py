@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from auth_server import headers, jws, policy, responses, sessions, tokens
 from auth_server.errors import ErrorCode, Forbidden, Refusal, Unauthenticated, Unavailable
 from auth_server.model import AuthMethod, BearerToken, Denied, SessionCookie
+from auth_server.verified import Verified, VerifiedCredentials, digest
 
 if TYPE_CHECKING:
     from auth_server.keys import Keys
@@ -29,6 +30,7 @@ class Validator:
         self._settings = settings
         self._keys = keys
         self._policy_file = policy_file
+        self._known = VerifiedCredentials()
         self._rules = tokens.Rules(
             clients=settings.allowed_client_ids,
             token_uses=settings.token_uses,
@@ -43,6 +45,7 @@ class Validator:
         try:
             identity = await self.identify(headers.credential(incoming), incoming, now=now)
             target = headers.target(incoming)
+            tokens.check_resource(identity, self._settings.gateway_url, target.server)
             return self.permit(identity, target, now=now)
         except Refusal as refusal:
             return self._refuse(refusal, incoming, target, now=now)
@@ -54,26 +57,39 @@ class Validator:
 
     async def identify(self, credential: Credential, incoming: headers.Incoming, *, now: float) -> Identity:
         """Verify the credential; raises Unauthenticated, or Unavailable where no keys are known."""
-        match credential:
-            case BearerToken(raw=raw):
-                token = jws.parse(raw, max_length=self._settings.max_token_length)
-                key, pool = await self._keys.get(token)
-                payload = jws.verify(token, key)
-                identity = tokens.verify(payload, pool, self._rules, now=now)
-                _agree_on_pool(pool, incoming)
-                return identity
-            case SessionCookie(raw=raw):
-                if not self._settings.secret_keys:
-                    raise Unauthenticated(
-                        ErrorCode.SESSION_INVALID,
-                        "this gateway accepts no session cookies: SECRET_KEY is not set",
-                    )
-                return sessions.verify(
-                    raw,
-                    self._settings.secret_keys,
-                    max_age=self._settings.session_max_age,
-                    now=now,
-                )
+        name = digest(credential.raw)
+        verified = self._known.get(name)
+        if verified is None or not self._still_holds(verified, now):
+            match credential:
+                case BearerToken(raw=raw):
+                    verified = await self._verify_token(raw, now)
+                case SessionCookie(raw=raw):
+                    verified = Verified(self._verify_session(raw, now))
+            self._known.put(name, verified)
+        if verified.pool is not None:
+            _agree_on_pool(verified.pool, incoming)
+        return verified.identity
+
+    def _still_holds(self, verified: Verified, now: float) -> bool:
+        """Tell whether a new look would find the same: it is not over, and its key still vouches for it."""
+        if now >= verified.identity.expires_at:
+            return False
+        return verified.pool is None or self._keys.holds(verified.pool, verified.kid, verified.key)
+
+    async def _verify_token(self, raw: str, now: float) -> Verified:
+        token = jws.parse(raw, max_length=self._settings.max_token_length)
+        key, pool = await self._keys.get(token)
+        payload = jws.verify(token, key)
+        return Verified(tokens.verify(payload, pool, self._rules, now=now), token.kid, key, pool)
+
+    def _verify_session(self, raw: str, now: float) -> Identity:
+        keys, max_age = self._settings.secret_keys, self._settings.session_max_age
+        if not keys:
+            raise Unauthenticated(
+                ErrorCode.SESSION_INVALID,
+                "this gateway accepts no session cookies: SECRET_KEY is not set",
+            )
+        return sessions.verify(raw, keys, max_age=max_age, now=now)
 
     def permit(self, identity: Identity, target: Target, *, now: float) -> Answer:
         """Judge the call; raises Forbidden with the scope that would help, where a token could carry one."""

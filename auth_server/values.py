@@ -21,7 +21,7 @@ _MIN_STEP_BITS = 64
 _MIN_HEX_DIGITS = 64
 # What templates of .env files say, without their punctuation; long enough never to turn up in random text.
 _PLACEHOLDER = re.compile(
-    r"change(?:me|this|it)|replace(?:me|this|with)|your(?:super|secret|secure|random|key|own)"
+    r"change(?:me|this|it)|replace(?:me|this|with)|your(?:very|super|secret|secure|random|key|own)"
     r"|placeholder|insertyour|stringhere|secrethere|keyhere|donotuse|notsosecret|insecure",
 )
 

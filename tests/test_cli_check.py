@@ -132,7 +132,9 @@ def test_the_process_exits_with_1_and_one_line(command: Command) -> None:
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["DECISION_TTL"]
 
 
-@pytest.mark.parametrize("arguments", [(), ("chek",), ("check", "--jsn"), ("explain",), ("serve", "--port", "x")])
+@pytest.mark.parametrize(
+    "arguments", [(), ("chek",), ("check", "--jsn"), ("explain",), ("serve", "--port", "x")]
+)
 def test_wrong_use_is_one_line_and_exit_2(command: Command, arguments: tuple[str, ...]) -> None:
     """Arguments that argparse refuses end in one line that says where to read on."""
     outcome = command(*arguments)

@@ -38,7 +38,9 @@ def trusting(command: Command, pool: StandIn) -> Command:
 def test_a_token_is_shown_and_not_believed(command: Command) -> None:
     """Header, claims with times in words, time left; the first line says that nothing was verified."""
     now = int(time.time())
-    token = unsigned({"sub": "agent", "exp": now + 3230, "iat": 1_800_000_000, "cognito:groups": ["a, b", "c"]})
+    token = unsigned(
+        {"sub": "agent", "exp": now + 3230, "iat": 1_800_000_000, "cognito:groups": ["a, b", "c"]}
+    )
     outcome = command("decode", stdin=token)
     assert (outcome.code, outcome.err) == (0, "")
     lines = outcome.out.splitlines()
@@ -62,7 +64,9 @@ def test_a_token_is_shown_and_not_believed(command: Command) -> None:
         (-7300, "expired 2 h ago"),
     ],
 )
-def test_time_left_in_words(command: Command, monkeypatch: pytest.MonkeyPatch, left: float, said: str) -> None:
+def test_time_left_in_words(
+    command: Command, monkeypatch: pytest.MonkeyPatch, left: float, said: str
+) -> None:
     """The unit fits the span."""
     monkeypatch.setattr(time, "time", lambda: 1_800_000_000.0)
     outcome = command("decode", stdin=unsigned({"exp": 1_800_000_000 + left}))
@@ -80,8 +84,20 @@ def test_an_exp_that_is_no_time(command: Command, exp: Any) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "x", "a.b", "a.b.c.d.e", "....", "!.!.!", "e30.W10.x", "e30.eyJhIjoxLCJhIjoyfQ.x", "e30.e30=.x", "two words",
-        "é.é.é", b"\xff\xfe.\xff.\xff", "x" * 70_000, "a" * 10 + "." + "W" * 30_000 + ".c",
+        "",
+        "x",
+        "a.b",
+        "a.b.c.d.e",
+        "....",
+        "!.!.!",
+        "e30.W10.x",
+        "e30.eyJhIjoxLCJhIjoyfQ.x",
+        "e30.e30=.x",
+        "two words",
+        "é.é.é",
+        b"\xff\xfe.\xff.\xff",
+        "x" * 70_000,
+        "a" * 10 + "." + "W" * 30_000 + ".c",
     ],
 )
 def test_what_is_no_token_is_one_line(command: Command, text: str | bytes) -> None:
@@ -162,10 +178,10 @@ def test_verify_judges_the_time(trusting: Command, pool: StandIn) -> None:
 def test_verify_refuses_a_forged_token(trusting: Command, pool: StandIn) -> None:
     """Claims that were changed after signing do not verify."""
     header, _, signature = pool.token().split(".")
-    _, payload, _ = unsigned({"sub": "demo-admin-agent", "exp": 2_000_000_000}).split(".")
+    _, payload, _ = unsigned({"iss": pool.issuer, "sub": "demo-admin", "exp": 2_000_000_000}).split(".")
     outcome = trusting("decode", "--verify", stdin=f"{header}.{payload}.{signature}")
     assert outcome.code == 1
-    assert outcome.out.startswith("NOT VERIFIED: INVALID_")
+    assert outcome.out.startswith("NOT VERIFIED: INVALID_SIGNATURE: ")
 
 
 def test_verify_needs_settings(command: Command) -> None:

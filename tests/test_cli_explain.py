@@ -54,7 +54,8 @@ def cookie(*groups: str, ago: float = 0, username: str = "uma") -> str:
 def test_what_is_granted_names_the_rule(command: Command) -> None:
     """ALLOWED names scope, file, line and call; no settings are needed for a scope."""
     outcome = command("explain", *TIME, "--scope", READ)
-    expected = f"ALLOWED: scope {READ} (scopes.yml:{line_of(READ)}) grants currenttime tools/call current_time_by_timezone\n"
+    call = "currenttime tools/call current_time_by_timezone"
+    expected = f"ALLOWED: scope {READ} (scopes.yml:{line_of(READ)}) grants {call}\n"
     assert (outcome.code, outcome.out, outcome.err) == (0, expected, "")
 
 
@@ -67,8 +68,13 @@ def test_what_is_not_granted_names_the_nearest_grants(command: Command) -> None:
     wide = "mcp-servers-unrestricted/read"
     first, *_, last = nearest.split("; ")
     names = "convert_time, current_time_by_timezone"
-    assert first == f"scope {wide} (scopes.yml:{line_of(wide)}) grants currenttime tools/call {names} (not held)"
-    assert last == f"scope {READ} (scopes.yml:{line_of(READ)}) grants currenttime tools/call current_time_by_timezone"
+    assert (
+        first == f"scope {wide} (scopes.yml:{line_of(wide)}) grants currenttime tools/call {names} (not held)"
+    )
+    assert (
+        last
+        == f"scope {READ} (scopes.yml:{line_of(READ)}) grants currenttime tools/call current_time_by_timezone"
+    )
 
 
 def test_a_group_counts_for_what_it_maps_to(command: Command) -> None:
@@ -107,7 +113,9 @@ def test_a_handshake_needs_any_grant(command: Command) -> None:
 
 def test_an_unknown_server_says_which_are_named(command: Command) -> None:
     """A server that no scope names is not confused with a missing grant."""
-    command.write("scopes.yml", "a/b:\n  - {server: one, methods: ['*']}\n  - {server: two, methods: ['*']}\n")
+    command.write(
+        "scopes.yml", "a/b:\n  - {server: one, methods: ['*']}\n  - {server: two, methods: ['*']}\n"
+    )
     outcome = command("explain", "--server", "three", "--method", "ping", "--scope", "a/b")
     assert outcome.out == "DENIED: no scope in scopes.yml names server three; it names one, two\n"
 
@@ -116,14 +124,18 @@ def test_long_lists_are_cut(command: Command) -> None:
     """Of a grant with many names the first few are shown."""
     tools = ", ".join(f"t{number:02}" for number in range(50))
     command.write("scopes.yml", f"a/b:\n  - {{server: one, methods: [tools/call], tools: [{tools}]}}\n")
-    outcome = command("explain", "--server", "one", "--method", "tools/call", "--target", "x", "--scope", "a/b")
+    outcome = command(
+        "explain", "--server", "one", "--method", "tools/call", "--target", "x", "--scope", "a/b"
+    )
     assert outcome.out.endswith("grants one tools/call t00, t01, t02, t03, t04 and 45 more\n")
 
 
 def test_what_a_grant_lacks_is_said(command: Command) -> None:
     """A grant without the method shows its methods; one without names of that kind says so."""
     command.write("scopes.yml", "a/b:\n  - {server: one, methods: [prompts/get, tools/call], tools: [x]}\n")
-    prompts = command("explain", "--server", "one", "--method", "prompts/get", "--target", "x", "--scope", "a/b")
+    prompts = command(
+        "explain", "--server", "one", "--method", "prompts/get", "--target", "x", "--scope", "a/b"
+    )
     assert prompts.out.endswith("(scopes.yml:2) grants one prompts/get no prompts\n")
     lists = command("explain", "--server", "one", "--method", "tools/list", "--scope", "a/b")
     assert lists.out.endswith("(scopes.yml:2) grants one prompts/get, tools/call\n")
@@ -236,8 +248,12 @@ def test_a_client_that_is_not_accepted(trusting: Command, pool: StandIn) -> None
 
 @pytest.mark.parametrize(
     ("token", "code"),
-    [("nonsense", "TOKEN_MALFORMED"), ("a.b.c", "TOKEN_MALFORMED"), ("two words", "TOKEN_MALFORMED"),
-     ("ünïcode", "TOKEN_MALFORMED")],
+    [
+        ("nonsense", "TOKEN_MALFORMED"),
+        ("a.b.c", "TOKEN_MALFORMED"),
+        ("two words", "TOKEN_MALFORMED"),
+        ("ünïcode", "TOKEN_MALFORMED"),
+    ],
 )
 def test_what_is_no_token(trusting: Command, token: str, code: str) -> None:
     """Anything else is DENIED in one line."""

@@ -38,7 +38,9 @@ def test_a_bearer_token_is_the_credential() -> None:
         assert headers.credential(incoming(("Authorization", f"{scheme}a.b-c_d"))) == BearerToken("a.b-c_d")
 
 
-@pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Basic abc", "Bearer a b", "Bearer a,b", "Bearerabc", "a.b.c"])
+@pytest.mark.parametrize(
+    "value", ["", "Bearer", "Bearer ", "Basic abc", "Bearer a b", "Bearer a,b", "Bearerabc", "a.b.c"]
+)
 def test_a_bad_authorization_never_falls_back_to_the_cookie(value: str) -> None:
     """Authorization alone decides where it is present."""
     with pytest.raises(Unauthenticated) as caught:
@@ -92,7 +94,9 @@ def test_a_header_is_read_without_the_blanks_around_it() -> None:
     assert incoming().get("x-request-id") is None
 
 
-@pytest.mark.parametrize("server", ["", "a/b", "a b", ".hidden", "..", "a%2fb", "a;b", "a\\b", "é", "a" * 129])
+@pytest.mark.parametrize(
+    "server", ["", "a/b", "a b", ".hidden", "..", "a%2fb", "a;b", "a\\b", "é", "a" * 129]
+)
 def test_a_server_that_is_no_name_is_refused(server: str) -> None:
     """Fail closed: without a server's name from nginx there is no decision."""
     with pytest.raises(InvalidRequest, match="X-Mcp-Server"):
@@ -116,7 +120,9 @@ def test_without_verb_and_method_there_is_no_question() -> None:
     """One of them must say what is to be done."""
     with pytest.raises(InvalidRequest, match="X-Original-Method"):
         headers.target(incoming(("X-Mcp-Server", "clock")))
-    assert headers.target(incoming(("X-Mcp-Server", "clock"), ("Mcp-Method", "ping"))) == Target("clock", "ping")
+    assert headers.target(incoming(("X-Mcp-Server", "clock"), ("Mcp-Method", "ping"))) == Target(
+        "clock", "ping"
+    )
 
 
 def test_a_message_without_method_has_none() -> None:
@@ -144,9 +150,9 @@ def test_the_method_says_what_the_name_is(method: str, kind: Kind) -> None:
 @pytest.mark.parametrize("method", ["tools/call", "prompts/get", "resources/read", "completion/complete"])
 def test_a_method_that_names_something_needs_a_name(method: str) -> None:
     """A call of nothing is no call."""
-    for given in ({}, {"name": ""}, {"targets": "[]"}):
+    for more in ({}, {"name": ""}, {"targets": "[]"}):
         with pytest.raises(InvalidRequest, match=f"{method} names nothing"):
-            target(method=method, **given)
+            target(method=method, **more)
 
 
 def test_a_name_of_another_method_is_left_aside() -> None:
@@ -171,9 +177,9 @@ def test_a_completion_says_what_it_completes(kind: Kind) -> None:
 
 def test_a_completion_of_two_things_is_refused() -> None:
     """Mcp-Name must be among the targets."""
-    for given in ({}, {"targets": '[{"prompts": "b"}]'}):
+    for more in ({}, {"targets": '[{"prompts": "b"}]'}):
         with pytest.raises(InvalidRequest, match="X-Mcp-Targets must"):
-            target(method="completion/complete", name="a", **given)
+            target(method="completion/complete", name="a", **more)
 
 
 @pytest.mark.parametrize(

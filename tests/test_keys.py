@@ -314,7 +314,7 @@ async def test_a_client_that_goes_away_stops_no_fetch(world: World) -> None:
 
 
 async def test_old_keys_have_an_end(world: World) -> None:
-    """After max_stale without a good answer the keys are not used any more: 503 rather than trust without end."""
+    """After max_stale without a good answer the keys are used no more: trust has an end."""
     world.server.fault = "500 Internal Server Error"
     world.clock.now += 86400
     spin(world.keys.get(parsed()))
@@ -444,7 +444,7 @@ async def test_the_end_of_the_refresh_while_a_fetch_hangs() -> None:
 
 
 async def test_known_tokens_under_a_fault_are_as_quick() -> None:
-    """With the endpoint at its worst, p99 of a known token's look-up stays below the twofold, or a millisecond."""
+    """With the endpoint at its worst, p99 of a look-up stays below the twofold, or a millisecond."""
     async with jwks_server(jwks()) as server:
         timing = Timing(refresh=0.01, limit=0.2, first_retry=0.01, last_retry=0.02)
         keys = Keys([server.pool(POOL)], timing=timing)

@@ -135,7 +135,9 @@ def test_a_prefix_does_not_cover_a_way_up(uri: str) -> None:
     assert isinstance(decide("wide", "resources/read", resource(uri), server="team-a"), Allowed)
 
 
-@pytest.mark.parametrize("uri", ["time://a", "time://a..b", "time://a/.hidden", "time://a/...", "time://1.2/x"])
+@pytest.mark.parametrize(
+    "uri", ["time://a", "time://a..b", "time://a/.hidden", "time://a/...", "time://1.2/x"]
+)
 def test_dots_elsewhere_are_no_way_up(uri: str) -> None:
     """Dots inside a name do not hinder a prefix."""
     assert isinstance(decide("clock/read", "resources/read", resource(uri)), Allowed)

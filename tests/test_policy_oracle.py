@@ -45,7 +45,9 @@ FILE = st.fixed_dictionaries(
 ).flatmap(
     lambda grants: st.fixed_dictionaries(
         {group: st.lists(st.sampled_from(SCOPES), max_size=3) for group in GROUPS},
-    ).map(lambda groups: {"UI-Scopes": {"ui": {"list_service": ["all"]}}, "group_mappings": groups, **grants}),
+    ).map(
+        lambda groups: {"UI-Scopes": {"ui": {"list_service": ["all"]}}, "group_mappings": groups, **grants}
+    ),
 )
 
 
@@ -54,7 +56,9 @@ def matches(pattern: str, value: str) -> bool:
     return value.startswith(pattern[:-1]) if pattern.endswith("*") else value == pattern
 
 
-def may(data: dict[str, Any], held: list[str], groups: list[str], call: tuple[str, str | None, list[str]]) -> bool:
+def may(
+    data: dict[str, Any], held: list[str], groups: list[str], call: tuple[str, str | None, list[str]]
+) -> bool:
     """Decide naively, on the plain data: no index, no compiling, no early end."""
     server, method, names = call
     every = set(held)

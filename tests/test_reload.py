@@ -47,7 +47,9 @@ async def watched(path: Path) -> AsyncIterator[PolicyFile]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_good_edit_is_in_force_within_two_seconds(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_good_edit_is_in_force_within_two_seconds(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """The new policy replaces the old one whole, and the log says so."""
     caplog.set_level(logging.INFO, "auth_server")
     async with watched(path) as file:
@@ -62,7 +64,9 @@ async def test_a_good_edit_is_in_force_within_two_seconds(path: Path, caplog: py
     ]
 
 
-async def test_a_bad_edit_leaves_the_policy_and_says_so_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bad_edit_leaves_the_policy_and_says_so_once(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """The old policy stays, the mistake is named in the log once, and a correction heals it."""
     async with watched(path) as file:
         before = file.policy
@@ -81,12 +85,14 @@ async def test_a_bad_edit_leaves_the_policy_and_says_so_once(path: Path, caplog:
         assert "again in force" in caplog.records[-1].getMessage()
 
 
-async def test_a_file_that_goes_away_changes_nothing(path: Path) -> None:
-    """Deleting the file keeps the policy; when it comes back the same, all is well again."""
+async def test_a_file_that_goes_away_changes_nothing(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Deleting the file keeps the policy and is said once; when it comes back the same, all is well again."""
     async with watched(path) as file:
         path.unlink()
         await until(lambda: file.error is not None)
         assert "does not exist" in (file.error or "")
+        await asyncio.sleep(1.3)
+        assert len(caplog.records) == 1
         assert "one/x" in file.policy.scopes
         path.write_text(ONE)
         await until(lambda: file.error is None)
@@ -182,7 +188,7 @@ async def test_the_watch_survives_what_nobody_expected(
 
 async def test_the_loop_stays_free_while_a_large_file_is_parsed(path: Path) -> None:
     """Parsing happens beside the event loop: requests wait milliseconds, not for the whole file."""
-    tools = "".join(f"  - tool_{number}\n" for number in range(20_000))
+    tools = "".join(f"  - tool_{number}\n" for number in range(100_000))
     async with watched(path) as file:
         path.write_text(f"two/x:\n- server: s\n  methods: [tools/call]\n  tools:\n{tools}")
         longest, clock = 0.0, asyncio.get_running_loop().time
@@ -190,7 +196,7 @@ async def test_the_loop_stays_free_while_a_large_file_is_parsed(path: Path) -> N
             start = clock()
             await asyncio.sleep(0.001)
             longest = max(longest, clock() - start)
-    assert longest < 0.25
+    assert longest < 0.4
 
 
 async def test_a_bad_file_is_refused_at_start(path: Path) -> None:

@@ -133,21 +133,36 @@ def test_a_file_of_the_registry_loads_unchanged() -> None:
 def test_what_may_mean_less_than_it_seems_is_warned_of() -> None:
     """The Registry's `all`, and its names with slashes, are names here: that is said, with the line."""
     assert warnings(REGISTRY_LIKE) == [
-        "scopes.yml:53: the server /context7/ can never match: it is no name of a location; write context7",
-        'scopes.yml:72: all is a literal name in methods; write "*" to grant every one',
-        'scopes.yml:74: all is a literal name in tools; write "*" to grant every one',
+        "scopes.yml:47: the server /context7/ can never match: it is no name of a location; write context7",
+        'scopes.yml:66: all is a literal name in methods; write "*" to grant every one',
+        'scopes.yml:68: all is a literal name in tools; write "*" to grant every one',
     ]
 
 
 @pytest.mark.parametrize(
     ("entry", "warning"),
     [
-        ("{server: x, methods: [tools/list], tools: [a]}", "tools are named, but methods lack tools/call: none can"),
-        ("{server: x, methods: [tools/call]}", "tools/call is granted, but no tools are named: none can be used"),
-        ("{server: x, methods: [prompts/get], prompts: []}", "prompts/get is granted, but no prompts are named"),
+        (
+            "{server: x, methods: [tools/list], tools: [a]}",
+            "tools are named, but methods lack tools/call: none can",
+        ),
+        (
+            "{server: x, methods: [tools/call]}",
+            "tools/call is granted, but no tools are named: none can be used",
+        ),
+        (
+            "{server: x, methods: [prompts/get], prompts: []}",
+            "prompts/get is granted, but no prompts are named",
+        ),
         ("{server: x, methods: [tools/cal]}", "tools/cal is no method of MCP; did you mean tools/call?"),
-        ("{server: 'a b', methods: []}", "the server a b can never match: it is no name of a location; names hold"),
-        ("{server: 'a/*', methods: []}", "the server a/ can never match: it is no name of a location; write a"),
+        (
+            "{server: 'a b', methods: []}",
+            "the server a b can never match: it is no name of a location; names hold",
+        ),
+        (
+            "{server: 'a/*', methods: []}",
+            "the server a/ can never match: it is no name of a location; write a",
+        ),
     ],
 )
 def test_a_grant_that_is_of_no_use_is_warned_of(entry: str, warning: str) -> None:
@@ -173,7 +188,10 @@ def test_a_sound_grant_is_not_warned_of(entry: str) -> None:
 def test_a_scope_that_nobody_can_have_is_warned_of() -> None:
     """Without a group and without a `/`, no token and no user has it."""
     (found,) = warnings("alone: []\nwith/slash: []\nmapped: []\ngroup_mappings: {g: [mapped]}\n")
-    assert found == "scopes.yml:1: nobody has the scope alone: no group maps to it, and a token's scopes hold a /"
+    assert (
+        found
+        == "scopes.yml:1: nobody has the scope alone: no group maps to it, and a token's scopes hold a /"
+    )
 
 
 def test_a_scope_of_the_ui_alone_may_be_mapped() -> None:
@@ -195,18 +213,27 @@ def test_an_empty_scope_grants_nothing() -> None:
     ("text", "expected"),
     [
         ("", "1: the file is empty; it needs at least one scope with its grants"),
-        ("# nothing\n---\n", "1: the file must be a mapping, not nothing"),
+        ("# nothing\n---\n", "1: the file is empty; it needs at least one scope with its grants"),
         ("- a\n", "1: the file must be a mapping, not a list"),
         ("text", "1: the file must be a mapping, not the text text"),
         ("a/b:\n", "1: the scope a/b must be a list of grants, not nothing; [] grants nothing"),
         ("a/b: x\n", "1: the scope a/b must be a list of grants, not the text x; [] grants nothing"),
-        ("a/b:\n  server: x\n", "2: the scope a/b must be a list of grants, not a mapping; start each grant with - server:"),
-        ("group_mapping:\n  g: []\n", "2: the scope group_mapping must be a list of grants, not a mapping; did you mean group_mappings?"),
+        (
+            "a/b:\n  server: x\n",
+            "2: the scope a/b must be a list of grants, not a mapping; start each grant with - server:",
+        ),
+        (
+            "group_mapping:\n  g: []\n",
+            "2: the scope group_mapping must be a list of grants, not a mapping; did you mean group_mappings",
+        ),
         ("a/b:\n- x\n", "2: a grant of a/b must be a mapping, not the text x"),
         ("a/b:\n- {}\n", "2: a grant of a/b lacks server and methods; nothing is allowed by absence"),
         ("a/b:\n- server: x\n", "2: a grant of a/b lacks methods; nothing is allowed by absence"),
         ("a/b:\n- methods: []\n", "2: a grant of a/b lacks server; nothing is allowed by absence"),
-        ("a/b:\n- {server: x, methods: [], tool: []}\n", "2: tool is not a key of a grant; did you mean tools?"),
+        (
+            "a/b:\n- {server: x, methods: [], tool: []}\n",
+            "2: tool is not a key of a grant; did you mean tools?",
+        ),
         (
             "a/b:\n- {server: x, methods: [], zzz: 1}\n",
             "2: zzz is not a key of a grant; expected server, methods, tools, prompts, resources",
@@ -214,9 +241,18 @@ def test_an_empty_scope_grants_nothing() -> None:
         ("a/b:\n- {server: 7, methods: []}\n", '2: server must be text, not a number (7); quote it: "7"'),
         ("a/b:\n- {server: [x], methods: []}\n", "2: server must be text, not a list"),
         ("a/b:\n- {server: '', methods: []}\n", "2: server is empty; write a name, or remove it"),
-        ("a/b:\n- {server: 'a*b', methods: []}\n", '2: a*b: * may stand only at the end, for any rest; write prefix* or "*"'),
-        ("a/b:\n- server: x\n  methods: ping\n", "3: methods must be a list, not the text ping; write [name, …], or [] for none"),
-        ("a/b:\n- server: x\n  methods:\n", "3: methods must be a list, not nothing; write [name, …], or [] for none"),
+        (
+            "a/b:\n- {server: 'a*b', methods: []}\n",
+            '2: a*b: * may stand only at the end, for any rest; write prefix* or "*"',
+        ),
+        (
+            "a/b:\n- server: x\n  methods: ping\n",
+            "3: methods must be a list, not the text ping; write [name, …], or [] for none",
+        ),
+        (
+            "a/b:\n- server: x\n  methods:\n",
+            "3: methods must be a list, not nothing; write [name, …], or [] for none",
+        ),
         (
             "a/b:\n- server: x\n  methods: [tools/call]\n  tools: [yes]\n",
             '4: an element of tools must be text, not a boolean (yes); quote it: "yes"',
@@ -233,19 +269,37 @@ def test_an_empty_scope_grants_nothing() -> None:
             'a/b:\n- server: x\n  methods: ["a\\nb"]\n',
             "3: an element of methods a?b holds a line break or control character; remove it",
         ),
-        ("a/b:\n- {agents: {}, server: x}\n", "2: server cannot stand beside agents in a grant of a/b; start a new entry with -"),
-        ("a/b:\n- agents: {actions: [{action: x, action: y}]}\n", "2: action stands here and on line 2; keep one of them"),
+        (
+            "a/b:\n- {agents: {}, server: x}\n",
+            "2: server cannot stand beside agents in a grant of a/b; start a new entry with -",
+        ),
+        (
+            "a/b:\n- agents: {actions: [{action: x, action: y}]}\n",
+            "2: action stands here and on line 2; keep one of them",
+        ),
         ("a/b: []\na/c: []\na/b: []\n", "3: a/b stands here and on line 1; keep one of them"),
-        ("a/b:\n- server: x\n  methods: []\n  server: y\n", "4: server stands here and on line 2; keep one of them"),
+        (
+            "a/b:\n- server: x\n  methods: []\n  server: y\n",
+            "4: server stands here and on line 2; keep one of them",
+        ),
         ("1: []\n", '1: a key of the file must be text, not a number (1); quote it: "1"'),
         ("? [a]\n: []\n", "1: a key of the file must be text, not a list"),
         ("<<: {a/b: []}\n", "1: the merge key << is not read here; write the keys out"),
         ("a/b: !!seq []\n", "1: the tag tag:yaml.org,2002:seq is not read here; remove it"),
-        ("a/b: !!python/object:os.system []\n", "1: the tag tag:yaml.org,2002:python/object:os.system is not read here; remove it"),
+        (
+            "a/b: !!python/object:os.system []\n",
+            "1: the tag tag:yaml.org,2002:python/object:os.system is not read here; remove it",
+        ),
         ("a/b: []\n---\na/c: []\n", "2: a second document starts here; keep one document in the file"),
         ("a/b: []\ngroup_mappings: []\n", "2: group_mappings must be a mapping, not a list"),
-        ("a/b: []\ngroup_mappings:\n  g: a/b\n", "3: the group g must be a list, not the text a/b; write [name, …], or [] for none"),
-        ("group_mappings:\n  g: [1]\n", '2: a scope of the group g must be text, not a number (1); quote it: "1"'),
+        (
+            "a/b: []\ngroup_mappings:\n  g: a/b\n",
+            "3: the group g must be a list, not the text a/b; write [name, …], or [] for none",
+        ),
+        (
+            "group_mappings:\n  g: [1]\n",
+            '2: a scope of the group g must be text, not a number (1); quote it: "1"',
+        ),
         (
             "tools/read: []\ngroup_mappings:\n  g:\n  - tools/raed\n",
             "4: the group g maps to tools/raed, which is no scope; did you mean tools/read?",
@@ -256,12 +310,24 @@ def test_an_empty_scope_grants_nothing() -> None:
         ),
         ("UI-Scopes: [a]\n", "1: UI-Scopes must be a mapping, not a list"),
         ("UI-Scopes:\n  ui: [a]\n", "2: the UI scope ui must be a mapping, not a list"),
-        ("UI-Scopes:\n  ui:\n    act: all\n", "3: act must be a list, not the text all; write [name, …], or [] for none"),
-        ("UI-Scopes:\n  ui:\n    act: [true]\n", '3: an element of act must be text, not a boolean (true); quote it: "true"'),
-        ("a/b:\n- server: *\n", "2: not valid YAML: while scanning an alias did not find expected alphabetic"),
+        (
+            "UI-Scopes:\n  ui:\n    act: all\n",
+            "3: act must be a list, not the text all; write [name, …], or [] for none",
+        ),
+        (
+            "UI-Scopes:\n  ui:\n    act: [true]\n",
+            '3: an element of act must be text, not a boolean (true); quote it: "true"',
+        ),
+        (
+            "a/b:\n- server: *\n",
+            "2: not valid YAML: while scanning an alias did not find expected alphabetic",
+        ),
         ("a/b:\n- server: *x\n", "2: not valid YAML: found undefined alias"),
         ("a/b:\n  - server: x\n\t- methods: []\n", "3: not valid YAML: "),
-        ("a/b:\n- server: @x\n", "2: not valid YAML: while scanning for the next token found character that cannot start"),
+        (
+            "a/b:\n- server: @x\n",
+            "2: not valid YAML: while scanning for the next token found character that cannot start",
+        ),
         ("a/b:\n- server: x\n methods: []\n", "3: not valid YAML: "),
         ("a/b: [1\n", "2: not valid YAML: "),
         ("a/b: []\nb: \x07\n", "2: the character U+0007 cannot stand in YAML; remove it"),
@@ -313,7 +379,8 @@ def test_a_long_value_is_cut_in_messages() -> None:
 def test_an_anchor_may_be_referred_to() -> None:
     """Aliases are plain YAML; a list that many grants share is compiled once."""
     made = scopes.parse(
-        "a/b:\n- {server: x, methods: &m [tools/call], tools: &t [one]}\n- {server: y, methods: *m, tools: *t}\n"
+        "a/b:\n- {server: x, methods: &m [tools/call], tools: &t [one]}\n"
+        "- {server: y, methods: *m, tools: *t}\n"
     )
     (first,), (second,) = grants(made, "a/b", "x"), grants(made, "a/b", "y")
     assert first.tools is second.tools
@@ -341,7 +408,9 @@ def test_a_byte_order_mark_is_no_matter() -> None:
 
 def test_names_outside_ascii_are_names() -> None:
     """Groups and tools may be written in any language."""
-    made = scopes.parse("a/b:\n- {server: x, methods: [tools/call], tools: [změřit čas]}\ngroup_mappings: {Čtenáři: [a/b]}\n")
+    made = scopes.parse(
+        "a/b:\n- {server: x, methods: [tools/call], tools: [změřit čas]}\ngroup_mappings: {Čtenáři: [a/b]}\n"
+    )
     assert "změřit čas" in grants(made, "a/b", "x")[0].tools
 
 

@@ -262,7 +262,7 @@ def test_a_token_must_name_its_client(value: Any, clients: frozenset[str] | None
 
 
 def test_each_kind_has_its_own_client_claim() -> None:
-    """client_id does not stand in for the aud of an ID token, nor aud for the client_id of an access token."""
+    """A client_id does not stand in for the aud of an ID token, nor aud for that of an access token."""
     refused(ErrorCode.INVALID_AUDIENCE, "id", {"aud": "other", "client_id": CLIENT})
     refused(ErrorCode.INVALID_AUDIENCE, "id", {"aud": [CLIENT]})
     refused(ErrorCode.INVALID_AUDIENCE, "access", {"client_id": "other", "aud": CLIENT})

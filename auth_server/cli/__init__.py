@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from auth_server import __version__
 from auth_server.cli import agent, questions, run
@@ -22,8 +22,16 @@ FAILURE, WRONG_USE, PIPE_CLOSED, INTERRUPTED = 1, 2, 141, 130
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, as every command does, and where to read on."""
 
+    def __init__(self, **options: Any) -> None:
+        # Abbreviated, an option that does not exist (--client-secret) would be one that does (…-file).
+        super().__init__(**{"allow_abbrev": False} | options)
+
     def error(self, message: str) -> NoReturn:
-        """Exit for wrong use."""
+        """Exit for wrong use. What follows an unknown option may be a secret, and is not repeated."""
+        head, unknown, rest = message.partition("unrecognized arguments: ")
+        if unknown:
+            options = [word.partition("=")[0] for word in rest.split() if word.startswith("-")]
+            message = f"{head}{unknown}{' '.join(options) or 'too many'}"
         complain(f"{self.prog}: {message}; see {self.prog} --help")
         sys.exit(WRONG_USE)
 

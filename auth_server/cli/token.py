@@ -78,7 +78,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
             wanted += ["COGNITO_USER_POOL_ID", "AWS_REGION", "COGNITO_ISSUER"]
             if not {"COGNITO_USER_POOL_ID", "COGNITO_USER_POOL_ID_FILE"} & environ.keys():
                 raise CommandError(
-                    "where is the token endpoint? Set COGNITO_USER_POOL_ID, or give --domain URL or --token-url"
+                    "where is the token endpoint? Set COGNITO_USER_POOL_ID, or give --domain or --token-url"
                 )
     try:
         return some_settings(environ, *wanted)

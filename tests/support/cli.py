@@ -1,7 +1,5 @@
 """The command as a person runs it, and what it talks to: a real stand-in for Cognito on a real port."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os
@@ -31,8 +29,10 @@ SCOPES = (ROOT / "scopes.yml").read_text()
 AGENT_SECRET = "s+%2B/&=;:x%s+"
 SECRET_KEY = "Zq3vX9mT1bL7wK5rN0cY8dF2gH6jP4sA-uE_oI1nM3k"
 
-_OURS = ("COGNITO_", "AWS_", "SECRET_KEY", "SCOPES_FILE", "GATEWAY_URL", "REGISTRY_URL", "ALLOWED_HOSTS")
-_OURS += ("SESSION_", "DECISION_", "REVOCATION_", "LOG_", "JWKS_", "MAX_")
+_OURS = (
+    *("COGNITO_", "AWS_", "SECRET_KEY", "SCOPES_FILE", "GATEWAY_URL", "REGISTRY_URL", "ALLOWED_HOSTS"),
+    *("SESSION_", "DECISION_", "REVOCATION_", "LOG_", "JWKS_", "MAX_"),
+)
 
 
 @dataclass(frozen=True, slots=True)
