@@ -27,20 +27,27 @@ if TYPE_CHECKING:
 log = logging.getLogger("auth_server")
 
 
-class ValidateEndpoint:
-    """`GET /validate` as plain ASGI: the hot path builds no request or response object."""
+class Sidecar:
+    """The ASGI application: `GET /validate` itself, everything else through Starlette.
 
-    def __init__(self, validator: Validator) -> None:
-        self._validator = validator
+    The hot path builds no request or response object and passes no middleware.
+    """
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - no body is read
-        """Answer one question; the only clock of the hot path is read here."""
-        answer = await self._validator.answer(scope["headers"], now=time.time())
+    def __init__(self, validator: Validator, others: Starlette) -> None:
+        self._answer = validator.answer
+        self._others = others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; the only clock of the hot path is read here."""
+        if scope["type"] != "http" or scope["path"] != "/validate" or scope["method"] != "GET":
+            await self._others(scope, receive, send)
+            return
+        answer = await self._answer(scope["headers"], now=time.time())
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(settings: Settings) -> Sidecar:
     """Build the application; raises ConfigurationError where scopes.yml cannot be used."""
     policy_file = PolicyFile(settings.scopes_file)
     policy_file.load_first()
@@ -73,17 +80,14 @@ def create_app(settings: Settings) -> Starlette:
         }
         return JSONResponse(state, status_code=200 if ready else 503)
 
-    return Starlette(
-        routes=[
-            Route("/validate", ValidateEndpoint(validator), methods=["GET"]),
-            Route("/healthz", healthz),
-            Route("/readyz", readyz),
-        ],
+    others = Starlette(
+        routes=[Route("/healthz", healthz), Route("/readyz", readyz)],
         lifespan=lifespan,
     )
+    return Sidecar(validator, others)
 
 
-def from_environment() -> Starlette:
+def from_environment() -> Sidecar:
     """Build the application from the environment: what each of several workers runs."""
     settings = Settings.from_environ(environment())
     configure(settings.log_format, settings.log_level)

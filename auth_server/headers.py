@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -26,17 +27,17 @@ from auth_server.model import (
     Target,
 )
 
-AUTHORIZATION = "authorization"
-COOKIE = "cookie"
-ORIGINAL_URI = "x-original-uri"
-ORIGINAL_METHOD = "x-original-method"
-REQUEST_ID = "x-request-id"
-MCP_SERVER = "x-mcp-server"
-MCP_METHOD = "mcp-method"
-MCP_NAME = "mcp-name"
-MCP_TARGETS = "x-mcp-targets"
-USER_POOL_ID = "x-user-pool-id"
-REGION = "x-region"
+AUTHORIZATION = b"authorization"
+COOKIE = b"cookie"
+ORIGINAL_URI = b"x-original-uri"
+ORIGINAL_METHOD = b"x-original-method"
+REQUEST_ID = b"x-request-id"
+MCP_SERVER = b"x-mcp-server"
+MCP_METHOD = b"mcp-method"
+MCP_NAME = b"mcp-name"
+MCP_TARGETS = b"x-mcp-targets"
+USER_POOL_ID = b"x-user-pool-id"
+REGION = b"x-region"
 
 USER = "X-User"
 USERNAME = "X-Username"
@@ -69,30 +70,47 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SAFE = "!\"#$&'()*+-./:;<=>?@[\\]^_`{|}~"  # printable ASCII but space, comma and the percent sign itself
 
 
+# What a decision depends on, beside the credential.
+_ASKED = (MCP_SERVER, ORIGINAL_METHOD, MCP_METHOD, MCP_NAME, MCP_TARGETS, USER_POOL_ID, REGION)
+
+
 class Incoming:
     """The headers of one question. A name that may come once and comes twice is refused."""
 
-    __slots__ = ("_raw",)
+    __slots__ = ("_pairs", "_values")
 
     def __init__(self, raw: RawHeaders) -> None:
         """Take ASGI's raw pairs: lower-case names, undecoded values."""
-        values: dict[bytes, list[bytes]] = {}
-        for name, value in raw:
-            values.setdefault(name, []).append(value)
-        self._raw = values
+        self._pairs = list(raw)
+        self._values = dict(self._pairs)
 
-    def get(self, name: str) -> str | None:
+    def get(self, name: bytes) -> str | None:
         """Return the value, or None where the header is absent; raises InvalidRequest for a second one."""
-        found = self._raw.get(name.encode())
+        found = self._values.get(name)
         if found is None:
             return None
-        if len(found) > 1:
-            raise InvalidRequest(f"header {name} was sent {len(found)} times; send it once")
-        return found[0].decode("latin-1").strip(" \t")
+        if len(self._values) < len(self._pairs) and len(self.every(name)) > 1:
+            raise InvalidRequest(f"the header {name.decode()} was sent more than once; send it once")
+        return found.decode("latin-1").strip(" \t")
 
-    def every(self, name: str) -> list[str]:
+    def every(self, name: bytes) -> list[str]:
         """Return the values of a header that may be repeated."""
-        return [value.decode("latin-1") for value in self._raw.get(name.encode(), ())]
+        return [value.decode("latin-1") for found, value in self._pairs if found == name]
+
+    def fingerprint(self) -> tuple[bytes | None, ...] | None:
+        """Return a key that two questions share only if they are the same; None where a header is repeated.
+
+        It holds digests of the credentials, not the credentials.
+        """
+        values = self._values
+        if len(values) < len(self._pairs):
+            return None
+        credentials = (_digest(values.get(AUTHORIZATION)), _digest(values.get(COOKIE)))
+        return (*credentials, *[values.get(name) for name in _ASKED])
+
+
+def _digest(value: bytes | None) -> bytes | None:
+    return None if value is None else hashlib.blake2b(value, digest_size=16).digest()
 
 
 def credential(headers: Incoming) -> Credential:

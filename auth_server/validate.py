@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from auth_server import headers, jws, policy, responses, sessions, tokens
 from auth_server.errors import ErrorCode, Forbidden, Refusal, Unauthenticated, Unavailable
 from auth_server.model import AuthMethod, BearerToken, Denied, SessionCookie
-from auth_server.verified import Verified, VerifiedCredentials, digest
+from auth_server.recent import Recent
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
     from auth_server.keys import Keys
     from auth_server.model import Credential, Identity, Pool, Target
     from auth_server.reload import PolicyFile
@@ -20,7 +24,42 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("auth_server")
 
+# Per worker. A verified token costs about 1.5 kB here, an answer about 2 kB.
+KNOWN_CREDENTIALS_BYTES = 16 * 1024 * 1024
+ANSWERS_BYTES = 8 * 1024 * 1024
+
+Fingerprint = tuple[bytes | None, ...]
+
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+=:@/-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Who a credential stands for; for a token also the key that vouched for it, of which pool."""
+
+    identity: Identity
+    kid: str = ""
+    key: RSAPublicKey | None = None
+    pool: Pool | None = None
+
+    def __sizeof__(self) -> int:
+        """Estimate the bytes that keeping this costs, with its texts and the table's own entry."""
+        known = self.identity
+        texts = (known.username, known.email, known.client_id, *known.scopes, *known.groups, *known.resources)
+        return 1200 + sum(map(len, texts)) + 60 * len(texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A 200, and all that it stood on."""
+
+    answer: Answer
+    verified: Verified
+    policy: policy.Policy
+
+    def __sizeof__(self) -> int:
+        """Estimate the bytes that keeping this costs, with its key."""
+        return 1200 + sum(len(name) + len(value) for name, value in self.answer.headers)
 
 
 class Validator:
@@ -30,7 +69,8 @@ class Validator:
         self._settings = settings
         self._keys = keys
         self._policy_file = policy_file
-        self._known = VerifiedCredentials()
+        self._known: Recent[bytes, Verified] = Recent(KNOWN_CREDENTIALS_BYTES)
+        self._answers: Recent[Fingerprint, Answered] = Recent(ANSWERS_BYTES)
         self._rules = tokens.Rules(
             clients=settings.allowed_client_ids,
             token_uses=settings.token_uses,
@@ -43,10 +83,16 @@ class Validator:
         incoming = headers.Incoming(raw)
         target = None
         try:
-            identity = await self.identify(headers.credential(incoming), incoming, now=now)
+            asked = incoming.fingerprint()
+            if asked is not None and (answer := self._answered_before(asked, now)):
+                return answer
+            verified = await self.identify(headers.credential(incoming), incoming, now=now)
             target = headers.target(incoming)
-            tokens.check_resource(identity, self._settings.gateway_url, target.server)
-            return self.permit(identity, target, now=now)
+            tokens.check_resource(verified.identity, self._settings.gateway_url, target.server)
+            current = self._policy_file.policy
+            answer = self.permit(verified.identity, target, current, now=now)
+            if asked is not None:
+                self._answers.put(asked, Answered(answer, verified, current))
         except Refusal as refusal:
             return self._refuse(refusal, incoming, target, now=now)
         except Exception as error:  # noqa: BLE001 - whatever cannot be judged is not let through
@@ -54,10 +100,22 @@ class Validator:
             log.error("failed: %s", _where(error))  # noqa: TRY400 - a traceback would show values
             failure = Unavailable(ErrorCode.AUTH_UNAVAILABLE, "the authorization service failed; try again")
             return self._refuse(failure, incoming, target, now=now)
+        else:
+            return answer
 
-    async def identify(self, credential: Credential, incoming: headers.Incoming, *, now: float) -> Identity:
+    def _answered_before(self, asked: Fingerprint, now: float) -> Answer | None:
+        """Return the 200 that the same question got, if everything it stood on still stands."""
+        known = self._answers.get(asked)
+        if known is None or known.policy is not self._policy_file.policy:
+            return None
+        # Within DECISION_TTL of its end a credential's answer must say less, so it is made anew.
+        if not self._still_holds(known.verified, now + self._settings.decision_ttl):
+            return None
+        return known.answer
+
+    async def identify(self, credential: Credential, incoming: headers.Incoming, *, now: float) -> Verified:
         """Verify the credential; raises Unauthenticated, or Unavailable where no keys are known."""
-        name = digest(credential.raw)
+        name = hashlib.blake2b(credential.raw.encode(), digest_size=16).digest()
         verified = self._known.get(name)
         if verified is None or not self._still_holds(verified, now):
             match credential:
@@ -68,7 +126,7 @@ class Validator:
             self._known.put(name, verified)
         if verified.pool is not None:
             _agree_on_pool(verified.pool, incoming)
-        return verified.identity
+        return verified
 
     def _still_holds(self, verified: Verified, now: float) -> bool:
         """Tell whether a new look would find the same: it is not over, and its key still vouches for it."""
@@ -91,9 +149,8 @@ class Validator:
             )
         return sessions.verify(raw, keys, max_age=max_age, now=now)
 
-    def permit(self, identity: Identity, target: Target, *, now: float) -> Answer:
+    def permit(self, identity: Identity, target: Target, current: policy.Policy, *, now: float) -> Answer:
         """Judge the call; raises Forbidden with the scope that would help, where a token could carry one."""
-        current = self._policy_file.policy
         scopes = current.effective_scopes(identity)
         decision = policy.decide(current, scopes, target)
         if isinstance(decision, Denied):

@@ -217,6 +217,23 @@ def test_a_token_is_verified_and_judged(trusting: Command, pool: StandIn) -> Non
     assert denied.out.startswith("DENIED: no scope grants tools/call convert_time on currenttime; nearest")
 
 
+def test_a_users_token_counts_by_its_groups(trusting: Command, pool: StandIn) -> None:
+    """Groups in the token count for what they map to; scopes of sign-in are not remarked upon."""
+    outcome = trusting("explain", *TIME, "--token", "-", stdin=pool.user_token("mcp-registry-user"))
+    assert (outcome.code, outcome.err) == (0, "")
+    answer = json.loads(trusting("explain", *TIME, "--json", "--token", "-", stdin=pool.user_token("x")).out)
+    assert (answer["allowed"], answer["identity"]["username"]) == (False, "uma")
+
+
+def test_a_token_that_is_bound_to_another_server(trusting: Command, pool: StandIn) -> None:
+    """A token for one MCP server (RFC 8707) is explained as the gateway judges it: not for another."""
+    for server, code in (("currenttime", 0), ("fininfo", 1)):
+        bound = pool.user_token("mcp-registry-user", aud=f"http://localhost:8080/{server}/mcp")
+        outcome = trusting("explain", *TIME, "--token", "-", stdin=bound)
+        assert outcome.code == code
+        assert outcome.out.startswith("DENIED: INVALID_AUDIENCE: " if code else "ALLOWED: ")
+
+
 def test_a_token_from_a_file(trusting: Command, pool: StandIn) -> None:
     """@path reads the token from a file; a literal works with a warning."""
     trusting.write("token", pool.token())

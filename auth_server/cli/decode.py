@@ -33,28 +33,26 @@ def run(arguments: argparse.Namespace) -> int:
     token = _bare(read_secret(arguments.token, "token"))
     header, claims = _parts(token)
     left = _time_left(claims.get("exp"), time.time())
-    verdict, verified = _UNVERIFIED, False
-    code = ""
-    if arguments.verify:
-        outcome = by_token(Settings.from_environ(environment()), token)
-        if isinstance(outcome, Refused):
-            code, verdict = outcome.code, f"NOT VERIFIED: {outcome.code}: {outcome.message}"
-        else:
-            verified, verdict = (
-                True,
-                f"VERIFIED: this gateway accepts it as {outcome.username or outcome.client_id}",
-            )
+    verified, code, verdict = _verify(token) if arguments.verify else (False, None, _UNVERIFIED)
     if arguments.json:
-        facts = {"verified": verified, "verdict": verdict, "error_code": code or None, "time_left": left}
+        if not arguments.verify:
+            complain(verdict)
+        facts = {"verified": verified, "verdict": verdict, "error_code": code, "time_left": left}
         say_json({**facts, "header": header, "claims": claims})
     else:
         say(verdict)
         _show("header", header)
         _show("claims", claims)
         say(left)
-    if arguments.json and not arguments.verify:
-        complain(_UNVERIFIED)
     return 1 if arguments.verify and not verified else 0
+
+
+def _verify(token: str) -> tuple[bool, str | None, str]:
+    outcome = by_token(Settings.from_environ(environment()), token)
+    if isinstance(outcome, Refused):
+        return False, outcome.code, f"NOT VERIFIED: {outcome.code}: {outcome.message}"
+    who = outcome.username or outcome.client_id
+    return True, None, f"VERIFIED: this gateway accepts it as {who}"
 
 
 def _bare(text: str) -> str:

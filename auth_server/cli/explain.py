@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from auth_server import headers, policy, scopes
 from auth_server.cli.errors import WrongUseError
-from auth_server.cli.identify import Refused, by_cookie, by_token
+from auth_server.cli.identify import Refused, by_cookie, by_token, for_server
 from auth_server.cli.inputs import read_secret, some_settings
 from auth_server.cli.output import complain, say, say_json
 from auth_server.errors import InvalidRequest
@@ -37,6 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings = Settings.from_environ(environ) if has_secret else some_settings(environ, "SCOPES_FILE")
     rules = scopes.load(settings.scopes_file)
     identity = _identity(arguments, settings)
+    if isinstance(identity, Identity):
+        identity = for_server(settings, identity, target.server)
     if isinstance(identity, Refused):
         _answer(
             arguments,
@@ -77,7 +79,7 @@ def _target(server: str, method: str | None, names: list[str]) -> Target:
     fields = {headers.MCP_SERVER: server, headers.ORIGINAL_METHOD: "POST", headers.MCP_METHOD: method or ""}
     if targets:
         fields[headers.MCP_TARGETS] = json.dumps(targets)
-    raw = [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in fields.items()]
+    raw = [(name, value.encode("utf-8", "surrogateescape")) for name, value in fields.items()]
     try:
         return headers.target(headers.Incoming(raw))
     except InvalidRequest as refusal:

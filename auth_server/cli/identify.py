@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from auth_server import headers
+from auth_server import headers, tokens
 from auth_server.errors import ErrorCode, Refusal
 from auth_server.keys import Keys
 from auth_server.reload import PolicyFile
@@ -41,10 +41,19 @@ def by_cookie(settings: Settings, cookie: str) -> Identity | Refused:
     return _identify(settings, headers.COOKIE, value)
 
 
-def _identify(settings: Settings, header: str, value: str) -> Identity | Refused:
+def for_server(settings: Settings, identity: Identity, server: str) -> Identity | Refused:
+    """Hold a token that is bound to one MCP server to that server, as the sidecar does."""
+    try:
+        tokens.check_resource(identity, settings.gateway_url, server)
+    except Refusal as refusal:
+        return Refused(refusal.code.value, refusal.message)
+    return identity
+
+
+def _identify(settings: Settings, header: bytes, value: str) -> Identity | Refused:
     # The caller hears what went wrong once, as the answer; the log of the parts would say it again.
     logging.getLogger("auth_server").addHandler(logging.NullHandler())
-    return asyncio.run(_verified(settings, headers.Incoming([(header.encode(), value.encode())])))
+    return asyncio.run(_verified(settings, headers.Incoming([(header, value.encode())])))
 
 
 async def _verified(settings: Settings, incoming: headers.Incoming) -> Identity | Refused:
@@ -52,12 +61,14 @@ async def _verified(settings: Settings, incoming: headers.Incoming) -> Identity 
     # Who somebody is does not depend on scopes.yml: the file is named and not read.
     validator = Validator(settings, keys, PolicyFile(settings.scopes_file))
     try:
-        return await validator.identify(headers.credential(incoming), incoming, now=time.time())
+        verified = await validator.identify(headers.credential(incoming), incoming, now=time.time())
     except Refusal as refusal:
         message = refusal.message
         if refusal.code is ErrorCode.KEYS_UNAVAILABLE:
             message = f"{message} ({_why(settings, keys)})"
         return Refused(refusal.code.value, message)
+    else:
+        return verified.identity
     finally:
         await keys.aclose()
 

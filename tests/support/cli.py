@@ -127,6 +127,28 @@ class StandIn:
             "SECRET_KEY": SECRET_KEY,
         }
 
+    def user_token(self, *groups: str, **claims: object) -> str:
+        """Return a user's access token, as the pool signs it, with further claims."""
+        now = int(time.time())
+        return (
+            _keys()
+            .current(POOL_ID)
+            .access.sign(
+                {
+                    "sub": "0f1e2d3c",
+                    "iss": self.issuer,
+                    "client_id": "demo-web",
+                    "username": "uma",
+                    "token_use": "access",
+                    "scope": "openid email",
+                    "cognito:groups": groups,
+                    "iat": now,
+                    "exp": now + 3600,
+                    **claims,
+                }
+            )
+        )
+
     def token(self, *, ahead: float = 0) -> str:
         """Return an agent's token, made by a clock that is so many seconds ahead."""
         self.ahead = ahead
