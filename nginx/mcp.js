@@ -1,10 +1,12 @@
 /* The way through nginx: each message has one meaning, or it is refused.
  *
  * inspect()  reads a request before anything is decided, and names what it is about for the auth subrequest
- * refused(), unavailable(), unreachable(), malformed()  speak the errors of the contract
+ * refused(), unavailable(), unreachable(), malformed(), …  speak the errors of the contract
  *
  * The language is what njs 0.7.9 (Debian bookworm) understands: no destructuring, no classes, no spread.
  */
+
+import fs from 'fs';
 
 const MEMBERS = { message: ['jsonrpc', 'id', 'method', 'params', 'result', 'error'],
                   params: ['name', 'uri', 'taskId', 'ref', 'notifications'],
@@ -23,7 +25,7 @@ const ONCE = { 'authorization': 1, 'content-type': 1, 'content-encoding': 1, 'or
 const SESSION_COOKIES = { 'mcp_gateway_session': 1, '__Host-mcp_gateway_session': 1 };
 
 const PATH = /^\/[A-Za-z0-9._~!$&'()*+,=:@\/%-]*$/;
-const AMBIGUOUS_PATH = /\/\/|\/\.\.?(?:\/|$)|%(?:2[ef]|5c|3b|00|25)|%(?![0-9a-f]{2})/i;
+const AMBIGUOUS_PATH = /\/\/|\/\.\.?(?:\/|$)|%(?:2[ef]|5c|3b|00|25|c[01])|%(?![0-9a-f]{2})/i;
 const JSON_TYPE = /^application\/json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?$/i;
 // What must not occur, not what must: njs's $ also matches before a last line feed, which would split a header.
 const NOT_VISIBLE = /[^!-~]/;
@@ -74,8 +76,8 @@ function inspect(r) {
             }
             compareHeaders(r, '', '');
         } else {
-            r.headersOut['Allow'] = 'GET, POST, DELETE';
-            throw new Refusal(405, 'REQUEST_INVALID', 'only GET, POST and DELETE are used by MCP');
+            methodNotAllowed(r);
+            return;
         }
     } catch (e) {
         if (e instanceof Refusal) {
@@ -114,7 +116,8 @@ function checkHost(r) {
     if (LOOPBACK.test(host) && (LOOPBACK.test(own) || LOOPBACK_ADDRESS.test(r.variables.server_addr))) {
         return;
     }
-    if (r.variables.allowed_hosts.split(',').some((item) => hostOf(item.trim()) === host)) {
+    // HTTP/1.0 may come without one: that is no item of an empty list.
+    if (host && r.variables.allowed_hosts.split(',').some((item) => hostOf(item.trim()) === host)) {
         return;
     }
     throw new Refusal(421, 'REQUEST_INVALID',
@@ -140,6 +143,9 @@ function checkOrigin(r) {
  * other reader, or it is refused; what goes on to the backend is then exactly what the client sent. */
 function route(r) {
     const uri = r.variables.request_uri;
+    if (!r.variables.request.startsWith(r.method + ' ' + uri)) {
+        throw invalid('the request target must be a path: with a host of its own, there would be two');
+    }
     const query = uri.indexOf('?');
     const path = query < 0 ? uri : uri.slice(0, query);
     const prefix = '/' + r.variables.mcp_server;
@@ -186,7 +192,9 @@ function checkContent(r) {
 }
 
 function readMessage(r) {
-    const bytes = r.requestBuffer;
+    // The framing of many small chunks outgrows the buffer; nginx then keeps the whole body in a file.
+    const file = r.variables.request_body_file;
+    const bytes = file ? fs.readFileSync(file) : r.requestBuffer;
     if (!bytes || bytes.length === 0) {
         throw invalid('the body is empty; expected one JSON-RPC message');
     }
@@ -508,8 +516,13 @@ function malformed(r) {
     refuse(r, invalid('the request is not one that HTTP allows, or its headers are too large'));
 }
 
+function methodNotAllowed(r) {
+    r.headersOut['Allow'] = 'GET, POST, DELETE';
+    refuse(r, new Refusal(405, 'REQUEST_INVALID', 'only GET, POST and DELETE are used by MCP'));
+}
+
 function notFound(r) {
     refuse(r, new Refusal(404, 'SERVER_UNKNOWN', 'no MCP server has this path; expected /<server>/…'));
 }
 
-export default { inspect, refused, unavailable, unreachable, tooLarge, malformed, notFound };
+export default { inspect, refused, unavailable, unreachable, tooLarge, malformed, methodNotAllowed, notFound };

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth_server.recent import Recent
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    size: int
+
+    def __sizeof__(self) -> int:
+        """Say what the test wants it to weigh."""
+        return self.size
+
+
+def test_keeps_what_was_put() -> None:
+    """A value is found under its key; an unknown key gives nothing."""
+    table: Recent[str, str] = Recent(10_000)
+    table.put("a", "x")
+    assert table.get("a") == "x"
+    assert table.get("b") is None
+
+
+def test_the_least_recently_used_makes_room() -> None:
+    """What was looked at last stays longest."""
+    table: Recent[str, Item] = Recent(3 * 1000)
+    for key in "abc":
+        table.put(key, Item(900))
+    table.get("a")
+    table.put("d", Item(900))
+    assert [key for key in "abcd" if table.get(key)] == ["a", "c", "d"]
+
+
+def test_a_value_too_large_for_the_table_is_not_kept() -> None:
+    """One entry cannot take more than the whole bound."""
+    table: Recent[str, Item] = Recent(100)
+    table.put("a", Item(5000))
+    assert len(table) == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 500))))
+def test_never_grows_beyond_its_bound(puts: list[tuple[int, int]]) -> None:
+    """Whatever is put, and put again in another size, the sum stays within the bound."""
+    table: Recent[int, Item] = Recent(1000)
+    kept: dict[int, int] = {}
+    for key, size in puts:
+        table.put(key, Item(size))
+        kept[key] = size
+        assert sum(kept[k] for k in kept if table.get(k)) <= 1000

@@ -1,0 +1,186 @@
+"""What the sidecar remembers never outlives what it stood on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from support.cognito import AGENT, CLIENT, NOW, OTHER_POOL, POOL, jwks, key, mint
+from support.sidecar import SCOPES, SECRET_KEY
+
+from auth_server import sessions
+from auth_server.jwks import usable_keys
+from auth_server.keys import Keys
+from auth_server.reload import PolicyFile
+from auth_server.settings import Settings
+from auth_server.validate import Validator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from auth_server.responses import Answer
+
+
+class Door:
+    """A validator with keys and policy at hand, asked without a socket and at any time."""
+
+    def __init__(self, folder: Path, **changes: int) -> None:
+        self.scopes_file = folder / "scopes.yml"
+        self.scopes_file.write_text(SCOPES)
+        settings = Settings(
+            pools=(POOL,),
+            allowed_client_ids=frozenset({CLIENT, AGENT}),
+            secret_keys=(SECRET_KEY,),
+            scopes_file=self.scopes_file,
+            **changes,  # type: ignore[arg-type]  # whole numbers, all of them
+        )
+        self.policy_file = PolicyFile(self.scopes_file)
+        self.policy_file.load_first()
+        self.keys = Keys((POOL,))
+        self.publish("access", "id")
+        self.validator = Validator(settings, self.keys, self.policy_file)
+
+    def publish(self, *names: str) -> None:
+        """Let the pool's set hold these keys."""
+        (key_set,) = self.keys._sets
+        key_set._succeeded(usable_keys(jwks(*names))[0], [])
+
+    def ask(self, now: float = NOW, *, server: str = "time", **credential: str) -> Answer:
+        """Ask for tools/call now."""
+        headers = credential | {
+            "x-mcp-server": server,
+            "x-original-method": "POST",
+            "mcp-method": "tools/call",
+            "mcp-name": "now",
+        }
+        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+        return asyncio.run(self.validator.answer(raw, now=now))
+
+
+def code(answer: Answer) -> str:
+    return dict(answer.headers)[b"x-auth-error"].decode()
+
+
+def max_age(answer: Answer) -> int:
+    return int(dict(answer.headers)[b"cache-control"].removeprefix(b"max-age="))
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Door:
+    return Door(tmp_path)
+
+
+def test_a_token_ends_in_memory_too(door: Door) -> None:
+    """A remembered token is refused once it is over."""
+    token = f"Bearer {mint()}"
+    assert door.ask(authorization=token).status == 200
+    assert door.ask(NOW + 3599, authorization=token).status == 200
+    assert code(door.ask(NOW + 3631, authorization=token)) == "TOKEN_EXPIRED"
+
+
+def test_a_session_ends_in_memory_too(door: Door) -> None:
+    """A remembered cookie is refused once it is over."""
+    cookie = sessions.mint(sessions.Session("ada", ("readers",), "sid"), [SECRET_KEY], now=NOW)
+    cookies = {"cookie": f"mcp_gateway_session={cookie}", "server": "notes"}
+    assert door.ask(**cookies).status == 200  # type: ignore[arg-type]
+    assert code(door.ask(NOW + 28_801, **cookies)) == "SESSION_EXPIRED"  # type: ignore[arg-type]
+
+
+def test_the_answer_shrinks_towards_the_end(door: Door) -> None:
+    """max-age is never beyond the credential's life, also from memory."""
+    token = f"Bearer {mint()}"
+    ages = [max_age(door.ask(NOW + at, authorization=token)) for at in (0, 3594, 3596, 3598, 3599)]
+    assert ages == [5, 5, 4, 2, 1]
+
+
+def test_a_key_that_left_the_set_vouches_for_nothing(door: Door) -> None:
+    """Tokens of a removed key are refused, those of a key that stayed are not."""
+    agent, user = f"Bearer {mint()}", f"Bearer {mint('id')}"
+    assert door.ask(authorization=agent).status == 200
+    door.publish("id", "next")
+    assert door.ask(authorization=agent).status != 200
+    assert code(door.ask(authorization=user)) == "ACCESS_DENIED"
+
+
+def test_another_key_under_the_same_kid(door: Door) -> None:
+    """What counts is the key, not its name."""
+    token = f"Bearer {mint()}"
+    assert door.ask(authorization=token).status == 200
+    impostor = key("other").jwk(kid=key("access").kid)
+    (key_set,) = door.keys._sets
+    key_set._succeeded(usable_keys({"keys": [impostor]})[0], [])
+    assert code(door.ask(authorization=token)) == "INVALID_SIGNATURE"
+
+
+def test_a_refresh_with_the_same_keys_changes_nothing(door: Door) -> None:
+    """An unchanged key stays the same object, so that nothing is verified anew."""
+    token = f"Bearer {mint()}"
+    first = door.ask(authorization=token)
+    door.publish("access", "id")
+    assert door.ask(authorization=token) is first
+
+
+def test_a_new_policy_is_asked_at_once(door: Door) -> None:
+    """An answer under the old scopes.yml is never given under the new one."""
+    token = f"Bearer {mint()}"
+    assert door.ask(authorization=token).status == 200
+    door.scopes_file.write_text("mcp/read: []\n")
+    door.policy_file.load_first()
+    assert door.ask(authorization=token).status == 403
+
+
+def test_questions_are_told_apart(door: Door) -> None:
+    """The same credential on another server is another question; so is another credential."""
+    assert door.ask(authorization=f"Bearer {mint()}").status == 200
+    assert door.ask(authorization=f"Bearer {mint()}", server="notes").status == 403
+    assert door.ask(authorization=f"Bearer {mint('agent', {'scope': 'mcp/other'})}").status == 403
+    assert door.ask().status == 401
+
+
+def test_a_refusal_is_not_remembered(door: Door) -> None:
+    """What was denied is judged anew: a grant that comes later counts at once."""
+    token = f"Bearer {mint('agent', {'scope': 'late/comer'})}"
+    assert door.ask(authorization=token).status == 403
+    door.scopes_file.write_text(SCOPES.replace("mcp/run:", "late/comer:").replace("[convert,", "[now,"))
+    door.policy_file.load_first()
+    assert door.ask(authorization=token).status == 200
+
+
+def test_sign_in_age_ends_the_memory(tmp_path: Path) -> None:
+    """With MAX_AUTH_AGE a remembered token ends with its sign-in, not with its exp."""
+    door = Door(tmp_path, max_auth_age=600)
+    token = f"Bearer {mint()}"
+    assert door.ask(authorization=token).status == 200
+    assert code(door.ask(NOW + 640, authorization=token)) == "TOKEN_EXPIRED"
+
+
+@pytest.mark.parametrize(
+    ("audience", "server", "status"),
+    [
+        ("http://localhost:8080/time/mcp", "time", 200),
+        ("http://localhost:8080/time", "time", 200),
+        ("http://localhost:8080", "time", 200),
+        ("http://localhost:8080/notes/mcp", "time", 401),
+        ("http://localhost:8080/timetable", "time", 401),
+        ("https://elsewhere.example/time/mcp", "time", 401),
+    ],
+)
+def test_a_bound_token_is_held_to_its_server(door: Door, audience: str, server: str, status: int) -> None:
+    """A token bound to one server's URL (RFC 8707) is no credential for another."""
+    answer = door.ask(authorization=f"Bearer {mint('agent', {'aud': audience})}", server=server)
+    assert answer.status == status
+    if status == 401:
+        assert code(answer) == "INVALID_AUDIENCE"
+
+
+def test_pools_do_not_vouch_for_each_other() -> None:
+    """A key that another pool holds is not this pool's."""
+    keys = Keys((POOL, OTHER_POOL))
+    first, second = keys._sets
+    first._succeeded(usable_keys(jwks())[0], [])
+    held = first.key(key("access").kid)
+    assert keys.holds(POOL, key("access").kid, held)
+    assert not keys.holds(OTHER_POOL, key("access").kid, held)
+    assert not keys.holds(POOL, key("access").kid, None)
+    assert second.key(key("access").kid) is None
