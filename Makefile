@@ -19,9 +19,12 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+LOCK := uv pip compile --quiet --generate-hashes --universal --no-header --no-annotate --python-version 3.11
+
 lock:
-	uv pip compile --quiet --generate-hashes --universal --no-header --no-annotate --python-version 3.11 --extra demo pyproject.toml -o requirements.lock
-	uv pip compile --quiet --generate-hashes --universal --no-header --no-annotate --python-version 3.11 --extra demo --group dev pyproject.toml -o requirements-dev.lock
+	$(LOCK) --extra demo pyproject.toml -o requirements.lock
+	$(LOCK) --extra demo --group dev pyproject.toml -o requirements-dev.lock
+	$(LOCK) --group build -o requirements-build.lock
 
 nginx:
 	@deploy/install-nginx

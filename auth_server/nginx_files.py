@@ -169,7 +169,10 @@ def write_configuration(state: Path, plan: Plan, module: str) -> Path:
         "ALLOWED_HOSTS": plan.allowed_hosts,
         "GATEWAY_ACCESS_LOG": plan.access_log,
         "MAX_BODY_SIZE": plan.max_body_size,
-        "AUTH_SERVER": f"unix:{state}/auth-server.sock",
+        "BODY_BUFFER_SIZE": _twice(plan.max_body_size),
+        "DECISION_CACHE": str(state / "decisions"),
+        "AUTH_SERVERS": f"server unix:{state}/auth-server.sock max_fails=0;",
+        "GATEWAY_LOCATIONS": str(state / "*.location"),
         "CA_FILE": _ca_file(),
     }
     template = (source / "templates" / "gateway.conf.template").read_text()
@@ -178,6 +181,12 @@ def write_configuration(state: Path, plan: Plan, module: str) -> Path:
     workers = plan.nginx_workers
     main.write_text(_MAIN.format(module=module, workers=workers, state=state, files=_open_files()))
     return main
+
+
+def _twice(size: str) -> str:
+    """Return double of a size as nginx writes it: 512k → 1024k."""
+    number = size.rstrip("kmKM")
+    return f"{2 * int(number)}{size[len(number) :]}"
 
 
 def _open_files() -> int:

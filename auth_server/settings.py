@@ -93,6 +93,7 @@ _LOG_FORMATS = ("json", "console")
 _LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 _MAKE_A_KEY = "make one with: openssl rand -hex 32"
 _YEAR = 31_536_000
+_ANY_POOL = "us-east-1_NotAsked0"
 
 
 def _read_text(path: Path) -> str:
@@ -179,6 +180,17 @@ def environment(dotenv: Path = Path(".env")) -> dict[str, str]:
         for name, value in lower.items()
         if value is not None and upper.keys().isdisjoint(_names_of_same_setting(name))
     } | upper
+
+
+def some_settings(environ: Mapping[str, str], *names: str) -> Settings:
+    """Return the settings of these names alone, so that mistakes in others do not matter.
+
+    Raises ConfigurationError for mistakes in these. A pool is put in where none is asked for.
+    """
+    kept = {key: environ[key] for name in names for key in (name, name + FILE) if key in environ}
+    if not {"COGNITO_USER_POOL_ID", "COGNITO_USER_POOL_ID_FILE"} & kept.keys():
+        kept["COGNITO_USER_POOL_ID"] = _ANY_POOL
+    return Settings.from_environ(kept)
 
 
 def _one_client(text: str) -> str:

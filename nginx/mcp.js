@@ -6,7 +6,7 @@
  * The language is what njs 0.7.9 (Debian bookworm) understands: no destructuring, no classes, no spread.
  */
 
-import fs from 'fs';
+import crypto from 'crypto';
 
 const MEMBERS = { message: ['jsonrpc', 'id', 'method', 'params', 'result', 'error'],
                   params: ['name', 'uri', 'taskId', 'ref', 'notifications'],
@@ -88,7 +88,17 @@ function inspect(r) {
         }
         return;
     }
+    r.variables.mcp_decision = decisionKey(r);
     r.internalRedirect('@mcp');
+}
+
+/* The name under which nginx may keep a 200 for DECISION_TTL: everything that the decision depends on. nginx
+ * writes the key into its cache, so it is a digest. No part can hold a line feed, so no part can imitate two. */
+function decisionKey(r) {
+    const v = r.variables;
+    const parts = [v.mcp_authorization, v.http_cookie || '', r.method, v.mcp_server, v.mcp_method, v.mcp_name,
+                   v.mcp_targets, v.http_x_user_pool_id || '', v.http_x_region || ''];
+    return crypto.createHash('sha256').update(parts.join('\n')).digest('base64url');
 }
 
 function checkHeaders(r) {
@@ -192,9 +202,13 @@ function checkContent(r) {
 }
 
 function readMessage(r) {
-    // The framing of many small chunks outgrows the buffer; nginx then keeps the whole body in a file.
-    const file = r.variables.request_body_file;
-    const bytes = file ? fs.readFileSync(file) : r.requestBuffer;
+    let bytes;
+    try {
+        bytes = r.requestBuffer;
+    } catch (e) {
+        // Not in memory: the framing of very small chunks outgrew the buffer.
+        throw new Refusal(413, 'BODY_TOO_LARGE', 'the body came in too many small chunks; send Content-Length');
+    }
     if (!bytes || bytes.length === 0) {
         throw invalid('the body is empty; expected one JSON-RPC message');
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from auth_server import scopes
-from auth_server.cli.inputs import some_settings
 from auth_server.cli.output import complain, say, say_json
 from auth_server.errors import ConfigurationError, Mistake
 from auth_server.settings import Settings, environment

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from auth_server import headers, policy, scopes
 from auth_server.cli.errors import WrongUseError
 from auth_server.cli.identify import Refused, by_cookie, by_token, for_server
-from auth_server.cli.inputs import read_secret, some_settings
+from auth_server.cli.inputs import read_secret
 from auth_server.cli.output import complain, say, say_json
 from auth_server.errors import InvalidRequest
 from auth_server.model import KIND_OF_METHOD, METHODS_WITH_A_NAME, Allowed, AuthMethod, Identity, Kind

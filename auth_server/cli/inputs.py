@@ -1,20 +1,14 @@
-"""What commands read besides their options: secrets from a safe place, and a part of the settings."""
+"""What commands read besides their options: secrets from a safe place."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from auth_server.cli.errors import CommandError
 from auth_server.cli.output import complain
-from auth_server.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _MAX_LENGTH = 64 * 1024  # of a token or a cookie, far above what any gateway accepts
-_ANY_POOL = "us-east-1_NotAsked0"
 
 
 def read_secret(argument: str, what: str) -> str:
@@ -49,14 +43,3 @@ def read_secret(argument: str, what: str) -> str:
     if not text:
         raise CommandError(f"{place}: empty; expected a {what}")
     return text
-
-
-def some_settings(environ: Mapping[str, str], *names: str) -> Settings:
-    """Return the settings of these names alone, so that mistakes in others do not matter.
-
-    Raises ConfigurationError for mistakes in these. A pool is put in where none is asked for.
-    """
-    kept = {key: environ[key] for name in names for key in (name, f"{name}_FILE") if key in environ}
-    if not {"COGNITO_USER_POOL_ID", "COGNITO_USER_POOL_ID_FILE"} & kept.keys():
-        kept["COGNITO_USER_POOL_ID"] = _ANY_POOL
-    return Settings.from_environ(kept)

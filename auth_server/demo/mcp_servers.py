@@ -122,15 +122,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("name", choices=sorted(SERVERS))
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
+    parser.add_argument("--uds", help="listen on this Unix socket instead; Host is a loopback name then")
     given = parser.parse_args(argv)
     app = create_app(given.name, host=given.host)
     logging.getLogger("mcp").setLevel(logging.WARNING)
+    if given.uds:
+        uvicorn.run(app, uds=given.uds, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=5)
+        return
     family = socket.AF_INET6 if ":" in given.host else socket.AF_INET
     # Bound here, so that the URL printed is one that already answers.
     with socket.create_server((given.host, given.port), family=family) as listener:
         host = f"[{given.host}]" if ":" in given.host else given.host
         print(f"http://{host}:{listener.getsockname()[1]}{PATH}", flush=True)  # noqa: T201 - its output
-        config = uvicorn.Config(app, log_level="warning", access_log=False, ws="none")
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=5
+        )
         uvicorn.Server(config).run(sockets=[listener])
 
 
