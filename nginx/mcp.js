@@ -8,40 +8,11 @@
 
 import crypto from 'crypto';
 
-const MEMBERS = { message: ['jsonrpc', 'id', 'method', 'params', 'result', 'error'],
-                  params: ['name', 'uri', 'taskId', 'ref', 'notifications'],
-                  ref: ['type', 'name', 'uri'],
-                  notifications: ['resourceSubscriptions'] };
-
-// Which member of params says what a method is about. tasks/* are judged by their method alone; the task's
-// id is compared with the client's Mcp-Name all the same.
-const NAMED_BY = { 'tools/call': 'name', 'prompts/get': 'name',
-                   'resources/read': 'uri', 'resources/subscribe': 'uri', 'resources/unsubscribe': 'uri',
-                   'tasks/get': 'taskId', 'tasks/update': 'taskId', 'tasks/cancel': 'taskId',
-                   'tasks/result': 'taskId' };
-
-const ONCE = { 'authorization': 1, 'content-type': 1, 'content-encoding': 1, 'origin': 1, 'host': 1,
-               'x-user-pool-id': 1, 'x-client-id': 1, 'x-region': 1 };
-const SESSION_COOKIES = { 'mcp_gateway_session': 1, '__Host-mcp_gateway_session': 1 };
-
-const PATH = /^\/[A-Za-z0-9._~!$&'()*+,=:@\/%-]*$/;
-const AMBIGUOUS_PATH = /\/\/|\/\.\.?(?:\/|$)|%(?:2[ef]|5c|3b|00|25|c[01])|%(?![0-9a-f]{2})/i;
-const JSON_TYPE = /^application\/json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?$/i;
-// What must not occur, not what must: njs's $ also matches before a last line feed, which would split a header.
-const NOT_VISIBLE = /[^!-~]/;
-// Controls, what has no UTF-8 of its own (lone surrogates), and the mark that a decoder puts in their place.
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\ud800-\udfff\ufffd]/;
-const PLAIN_VALUE = /^[!-~](?:[ -~]*[!-~])?$/;
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
-const LOOPBACK_ADDRESS = /^(?:127\.|::1$|unix:)/;
+/* njs runs this level of the file anew for each request: it holds plain values alone, tables are switches. */
 
 const MAX_METHOD = 256;
 const MAX_NAMES = 8192;  // of all names of one message, as they travel in a header
 const HEADER_MISMATCH = -32020;
-
-const KINDS = { 400: 'RequestError', 403: 'AuthorizationError', 404: 'RequestError', 405: 'RequestError',
-                413: 'RequestError', 421: 'RequestError', 500: 'ServiceError', 502: 'ServiceError',
-                503: 'ServiceError', 504: 'ServiceError' };
 
 // ---------------------------------------------------------------------------------------------- refusals
 
@@ -103,27 +74,49 @@ function decisionKey(r) {
 
 function checkHeaders(r) {
     const seen = {};
-    r.rawHeadersIn.forEach((pair) => {
-        const name = pair[0].toLowerCase();
-        if (ONCE[name] || name.startsWith('mcp-')) {
+    const raw = r.rawHeadersIn;
+    for (let i = 0; i < raw.length; i++) {
+        const name = raw[i][0].toLowerCase();
+        if (comesOnce(name)) {
             if (seen[name]) {
                 throw invalid('the header ' + name + ' was sent more than once');
             }
             seen[name] = true;
         }
-    });
+    }
     // An empty header would vanish on the way to the sidecar and let the cookie decide in its place.
     const authorization = r.headersIn['Authorization'];
     r.variables.mcp_authorization = authorization === undefined ? '' : authorization.trim() || 'Bearer';
 }
 
+function comesOnce(name) {
+    switch (name) {
+    case 'authorization':
+    case 'content-type':
+    case 'content-encoding':
+    case 'origin':
+    case 'host':
+    case 'x-user-pool-id':
+    case 'x-client-id':
+    case 'x-region':
+        return true;
+    default:
+        return name.startsWith('mcp-');
+    }
+}
+
 function checkHost(r) {
+    const url = r.variables.gateway_url;
+    const authority = url.slice(url.indexOf('//') + 2);
+    if (r.variables.http_host === authority && r.variables.host === hostOf(authority)) {
+        return;
+    }
     const host = r.variables.host;
-    const own = hostOf(r.variables.gateway_url.replace(/^https?:\/\//, ''));
+    const own = hostOf(authority);
     if (host === own) {
         return;
     }
-    if (LOOPBACK.test(host) && (LOOPBACK.test(own) || LOOPBACK_ADDRESS.test(r.variables.server_addr))) {
+    if (isLoopback(host) && (isLoopback(own) || /^(?:127\.|::1$|unix:)/.test(r.variables.server_addr))) {
         return;
     }
     // HTTP/1.0 may come without one: that is no item of an empty list.
@@ -132,6 +125,10 @@ function checkHost(r) {
     }
     throw new Refusal(421, 'REQUEST_INVALID',
                       'this gateway does not answer for that Host; see GATEWAY_URL and ALLOWED_HOSTS');
+}
+
+function isLoopback(host) {
+    return /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(host);
 }
 
 function hostOf(authority) {
@@ -160,29 +157,47 @@ function route(r) {
     const path = query < 0 ? uri : uri.slice(0, query);
     const prefix = '/' + r.variables.mcp_server;
     const rest = path.slice(prefix.length);
-    if (!PATH.test(path) || AMBIGUOUS_PATH.test(path) || uri.indexOf('#') >= 0
+    if (!isUnambiguous(path) || uri.indexOf('#') >= 0
             || !path.startsWith(prefix) || (rest !== '' && rest[0] !== '/')) {
         throw invalid('the path can be read in more than one way: no “//”, dot segments, “;”, backslash, '
                       + 'or encoded slash, dot or percent sign');
     }
-    const backend = /^(https?):\/\/([^\/]+)(.*)$/.exec(r.variables.mcp_url);
+    const url = r.variables.mcp_url;
     r.variables.mcp_upstream = 'http://gateway_nowhere';
-    if (backend) {
-        r.variables.mcp_host = backend[2];
-        r.variables.mcp_tls_name = hostOf(backend[2]);
-        r.variables.mcp_upstream = backend[1] + '://mcp_' + r.variables.mcp_server
-            + (backend[3].replace(/\/$/, '') + rest || '/') + (query < 0 ? '' : uri.slice(query));
+    if (url) {
+        const start = url.indexOf('//') + 2;
+        const slash = url.indexOf('/', start);
+        const authority = slash < 0 ? url.slice(start) : url.slice(start, slash);
+        const base = slash < 0 ? '' : url.slice(slash).replace(/\/$/, '');
+        r.variables.mcp_host = authority;
+        if (url.startsWith('https:')) {
+            r.variables.mcp_tls_name = hostOf(authority);
+        }
+        r.variables.mcp_upstream = url.slice(0, start) + 'mcp_' + r.variables.mcp_server + (base + rest || '/')
+            + (query < 0 ? '' : uri.slice(query));
     }
     const forward = r.variables.mcp_forward_credentials === '1';
     r.variables.mcp_backend_authorization = forward ? r.variables.mcp_authorization : '';
     r.variables.mcp_backend_cookie = forward ? r.variables.http_cookie : otherCookies(r.variables.http_cookie);
 }
 
+function isUnambiguous(path) {
+    // Most paths: no percent sign, and no segment that is empty or begins with a dot.
+    if (/^(?:\/[A-Za-z0-9_~][A-Za-z0-9._~-]*)+$/.test(path)) {
+        return true;
+    }
+    return /^\/[A-Za-z0-9._~!$&'()*+,=:@\/%-]*$/.test(path)
+        && !/\/\/|\/\.\.?(?:\/|$)|%(?:2[ef]|5c|3b|00|25|c[01])|%(?![0-9a-f]{2})/i.test(path);
+}
+
 function otherCookies(header) {
     if (!header) {
         return '';
     }
-    return header.split(';').filter((pair) => !SESSION_COOKIES[pair.split('=')[0].trim()]).join(';').trim();
+    return header.split(';').filter((pair) => {
+        const name = pair.split('=')[0].trim();
+        return name !== 'mcp_gateway_session' && name !== '__Host-mcp_gateway_session';
+    }).join(';').trim();
 }
 
 function hasBody(r) {
@@ -193,7 +208,9 @@ function hasBody(r) {
 // ------------------------------------------------------------------------------------------- the message
 
 function checkContent(r) {
-    if (!JSON_TYPE.test(r.headersIn['Content-Type'] || '')) {
+    const type = r.headersIn['Content-Type'];
+    if (type !== 'application/json'
+            && !/^application\/json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?$/i.test(type || '')) {
         throw invalid('Content-Type must be application/json');
     }
     if (r.headersIn['Content-Encoding'] !== undefined) {
@@ -234,22 +251,46 @@ function readMessage(r) {
         throw invalid('the body is not a JSON-RPC message');
     }
     r.variables.mcp_id = rpcId(message);
-    if (mayRepeatKeys(text) && countColons(text) !== countMembers(message)) {
-        throw invalid('a key occurs twice in one object; programs differ in which of them counts');
+    if (!isPlain(text)) {
+        checkKeys(text, message);
     }
     return message;
 }
 
-/* Cheap and on the safe side: without escapes, a deciding key that occurs twice must stand there twice. */
-function mayRepeatKeys(text) {
-    if (text.indexOf('\\') >= 0) {
-        return true;
+/* Most messages: no escapes, ASCII alone, and each deciding key at most once, in its one spelling. Whatever may
+ * be otherwise is looked at closely. */
+function isPlain(text) {
+    if (text.indexOf('\\') >= 0 || /[^\x00-\x7f]/.test(text)) {
+        return false;
     }
-    return Object.keys(MEMBERS).some((level) => MEMBERS[level].some((key) => {
-        const quoted = '"' + key + '"';
-        const first = text.indexOf(quoted);
-        return first >= 0 && text.indexOf(quoted, first + quoted.length) >= 0;
-    }));
+    const lower = text.toLowerCase();
+    return once(text, lower, '"method"') && once(text, lower, '"params"') && once(text, lower, '"name"')
+        && once(text, lower, '"id"') && once(text, lower, '"jsonrpc"') && once(text, lower, '"uri"')
+        && once(text, lower, '"result"') && once(text, lower, '"error"') && once(text, lower, '"ref"')
+        && once(text, lower, '"type"') && once(text, lower, '"notifications"')
+        && lower.indexOf('"taskid"') < 0 && lower.indexOf('"task_id"') < 0
+        && lower.indexOf('"resourcesubscriptions"') < 0 && lower.indexOf('"resource_subscriptions"') < 0;
+}
+
+function once(text, lower, key) {
+    const first = lower.indexOf(key);
+    return first < 0 || (text.startsWith(key, first) && lower.indexOf(key, first + key.length) < 0);
+}
+
+/* Refuses keys that occur twice in one object, and other spellings of the keys that decide. */
+function checkKeys(text, message) {
+    if (countColons(text) !== countMembers(message)) {
+        throw invalid('a key occurs twice in one object; programs differ in which of them counts');
+    }
+    checkMembers(message);
+    if (isObject(message.params)) {
+        checkMembers(message.params);
+        [message.params.ref, message.params.notifications].forEach((inner) => {
+            if (isObject(inner)) {
+                checkMembers(inner);
+            }
+        });
+    }
 }
 
 /* Colons outside strings: one for each member. Splits alone, since njs's replace() and exec() with a global
@@ -288,7 +329,6 @@ function countMembers(value) {
 
 /* Sets what the auth subrequest asks about, from the body alone. */
 function describe(r, message) {
-    checkMembers(message, 'message');
     if (message.jsonrpc !== '2.0') {
         throw invalid('“jsonrpc” must be "2.0"');
     }
@@ -300,7 +340,7 @@ function describe(r, message) {
         return;
     }
     const method = message.method;
-    if (typeof method !== 'string' || method === '' || method.length > MAX_METHOD || NOT_VISIBLE.test(method)) {
+    if (typeof method !== 'string' || method === '' || method.length > MAX_METHOD || !isVisible(method)) {
         throw invalid('“method” must be a string of printable ASCII, at most ' + MAX_METHOD + ' characters');
     }
     if (has(message, 'result') || has(message, 'error')) {
@@ -313,12 +353,9 @@ function describe(r, message) {
     if (!isObject(params)) {
         throw invalid('“params” must be an object');
     }
-    checkMembers(params, 'params');
-    ['name', 'uri', 'taskId'].forEach((key) => {
-        if (has(params, key)) {
-            checkName(params[key], key);
-        }
-    });
+    checkOwnName(params, 'name');
+    checkOwnName(params, 'uri');
+    checkOwnName(params, 'taskId');
     const names = namesOf(method, params);
     compareHeaders(r, method, names.name);
     r.variables.mcp_method = method;
@@ -333,9 +370,14 @@ function tooLong() {
     return invalid('the names in this message are too long to be judged');
 }
 
+/* Says what must not occur, not what must: njs's $ also matches before a last line feed. */
+function isVisible(text) {
+    return !/[^!-~]/.test(text);
+}
+
 function namesOf(method, params) {
-    const member = NAMED_BY[method];
-    if (member) {
+    const member = namingMember(method);
+    if (member !== '') {
         if (!has(params, member)) {
             throw invalid(method + ' needs params.' + member);
         }
@@ -350,11 +392,31 @@ function namesOf(method, params) {
     return { name: '', targets: [] };
 }
 
+/* Which member of params says what a method is about. tasks/* are judged by their method alone; the task's id
+ * is compared with the client's Mcp-Name all the same. */
+function namingMember(method) {
+    switch (method) {
+    case 'tools/call':
+    case 'prompts/get':
+        return 'name';
+    case 'resources/read':
+    case 'resources/subscribe':
+    case 'resources/unsubscribe':
+        return 'uri';
+    case 'tasks/get':
+    case 'tasks/update':
+    case 'tasks/cancel':
+    case 'tasks/result':
+        return 'taskId';
+    default:
+        return '';
+    }
+}
+
 function completionNames(ref) {
     if (!isObject(ref)) {
         throw invalid('completion/complete needs params.ref');
     }
-    checkMembers(ref, 'ref');
     if (ref.type === 'ref/prompt' && !has(ref, 'uri')) {
         checkName(ref.name, 'ref.name');
         return { name: ref.name, targets: [{ prompts: ref.name }] };
@@ -370,7 +432,6 @@ function subscriptionNames(notifications) {
     if (!isObject(notifications)) {
         throw invalid('params.notifications must be an object');
     }
-    checkMembers(notifications, 'notifications');
     if (!has(notifications, 'resourceSubscriptions')) {
         return [];
     }
@@ -385,23 +446,50 @@ function subscriptionNames(notifications) {
     return uris;
 }
 
-/* Some servers match keys without regard to case (Go's encoding/json), or take snake_case as well (pydantic). */
-function checkMembers(object, level) {
-    const known = MEMBERS[level];
-    const folded = known.map(fold);
+/* Some servers match keys without regard to case (Go's encoding/json, by Unicode's rules), or take snake_case
+ * as well (pydantic). */
+function checkMembers(object) {
     Object.keys(object).forEach((key) => {
-        if (known.indexOf(key) < 0 && folded.indexOf(fold(key)) >= 0) {
-            throw invalid('a key of “' + level + '” is another spelling of ' + known[folded.indexOf(fold(key))]);
+        const meant = decidingKey(key.toUpperCase().toLowerCase());
+        if (meant !== '' && meant !== key) {
+            throw invalid('a key is another spelling of ' + meant);
         }
     });
 }
 
-function fold(key) {
-    return key.toUpperCase().toLowerCase().replace(/[_-]/g, '');
+function decidingKey(folded) {
+    switch (folded) {
+    case 'jsonrpc':
+    case 'id':
+    case 'method':
+    case 'params':
+    case 'result':
+    case 'error':
+    case 'name':
+    case 'uri':
+    case 'ref':
+    case 'type':
+    case 'notifications':
+        return folded;
+    case 'taskid':
+    case 'task_id':
+        return 'taskId';
+    case 'resourcesubscriptions':
+    case 'resource_subscriptions':
+        return 'resourceSubscriptions';
+    default:
+        return '';
+    }
+}
+
+function checkOwnName(params, key) {
+    if (has(params, key)) {
+        checkName(params[key], key);
+    }
 }
 
 function checkName(value, key) {
-    if (typeof value !== 'string' || value === '' || UNPRINTABLE.test(value)) {
+    if (typeof value !== 'string' || value === '' || /[\u0000-\u001f\u007f-\u009f\ud800-\udfff\ufffd]/.test(value)) {
         throw invalid('“' + key + '” must be a string without control characters');
     }
 }
@@ -434,7 +522,7 @@ function decodeValue(value) {
 }
 
 function encodeValue(value) {
-    if (value === '' || (PLAIN_VALUE.test(value) && !value.startsWith('=?base64?'))) {
+    if (value === '' || (/^[!-~](?:[ -~]*[!-~])?$/.test(value) && !value.startsWith('=?base64?'))) {
         return value;
     }
     return '=?base64?' + Buffer.from(value).toString('base64') + '?=';
@@ -462,7 +550,7 @@ function isObject(value) {
 
 function refuse(r, refusal) {
     send(r, refusal.status, {
-        type: KINDS[refusal.status],
+        type: refusal.status >= 500 ? 'ServiceError' : refusal.status === 403 ? 'AuthorizationError' : 'RequestError',
         message: refusal.message,
         details: { error_code: refusal.code },
         timestamp: new Date().toISOString(),

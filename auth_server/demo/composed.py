@@ -65,7 +65,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     public_base = gateway_url + PUBLIC_PATH
     directory = demo_directory(gateway_url, secrets=known)
     app = create_app(directory, issuer_base=ISSUER_BASE, public_base=public_base)
-    print(introduction(gateway_url, f"{public_base}/{POOL_ID}", known), flush=True)  # noqa: T201 - its output
+    issuer, ending = f"{public_base}/{POOL_ID}", "docker-compose --profile demo down stops everything."
+    print(introduction(gateway_url, issuer, known, ending=ending), flush=True)  # noqa: T201 - its output
     uvicorn.run(
         app,
         uds=str(given.folder / SOCKET),

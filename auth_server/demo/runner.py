@@ -90,8 +90,13 @@ async def run(plan: Plan, environ: Mapping[str, str]) -> None:
     )
 
 
-def introduction(gateway_url: str, issuer: str, known: Mapping[str, str]) -> str:
-    """Return what the demo prints: lines to paste, a user to sign in as, an agent's credentials."""
+def introduction(
+    gateway_url: str, issuer: str, known: Mapping[str, str], *, ending: str = "Ctrl-C stops everything."
+) -> str:
+    """Return what the demo prints: lines to paste, a user to sign in as, an agent's credentials.
+
+    `issuer` is where a browser and curl reach the pool.
+    """
     sign_in = (
         f"{issuer}/oauth2/authorize?response_type=code&client_id=demo-web&scope=openid"
         f"&redirect_uri={gateway_url}/oauth2/callback/cognito"
@@ -117,7 +122,7 @@ Agents   demo-agent (scope mcp-servers-restricted/read)  secret {known["demo-age
 People   {", ".join(f"{name} / {known[name]}" for name in PEOPLE)}
 Sign in  {sign_in}
 
-What each may call is said in {scopes_file()}. Ctrl-C stops everything.
+What each may call is said in {scopes_file()}. {ending}
 """
 
 
