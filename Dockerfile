@@ -34,7 +34,7 @@ ENV PATH=/opt/auth-server/bin:/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1
 USER 10001:10001
 WORKDIR /config
-HEALTHCHECK --interval=5s --timeout=4s --start-period=20s --retries=3 \
+HEALTHCHECK --interval=2s --timeout=4s --retries=5 \
     CMD ["healthcheck", "/run/auth-server/1.sock", "/readyz"]
 ENTRYPOINT ["container-entrypoint"]
 CMD ["serve", "--uds", "/run/auth-server/1.sock"]

@@ -1,8 +1,7 @@
 """The demo in containers: `python -m auth_server.demo.composed`, the stand-in Cognito and its settings.
 
-It listens on a Unix socket in a folder that the sidecar and nginx see as well, so that no network reaches it.
-Beside the socket it leaves the sidecar's settings (a `.env`) and the location under which nginx publishes it;
-with the folder, both are gone when the demo ends.
+It listens on a Unix socket in a folder that the sidecar and nginx see as well, so that no network reaches it;
+nginx publishes it under PUBLIC_PATH. Beside the socket it leaves the sidecar's settings, a `.env`.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from auth_server.demo.forward import ADDRESS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PUBLIC_PATH = "/demo-cognito"
+PUBLIC_PATH = "/demo-cognito"  # as in nginx/demo.location
 ISSUER_BASE = f"http://{ADDRESS[0]}:{ADDRESS[1]}"
 SOCKET = "cognito.sock"
 CONFIDENTIAL_CLIENTS = ("demo-agent", "demo-admin-agent", "demo-web")
@@ -35,22 +34,11 @@ SECRET_KEY={secret_key}
 SCOPES_FILE={scopes_file}
 """
 
-_LOCATION = """\
-location ^~ {path}/ {{
-    proxy_pass http://unix:{socket}:/;
-    proxy_http_version 1.1;
-    proxy_set_header Host $http_host;
-    proxy_set_header Connection "";
-    access_log off;
-    error_page 502 504 = @unavailable;
-}}
-"""
-
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Serve the demo's pool until told to stop."""
     parser = argparse.ArgumentParser(prog="python -m auth_server.demo.composed", description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path("/run/demo"), help="shared with sidecar and nginx")
+    parser.add_argument("--folder", type=Path, default=Path("/run/demo"), help="shared with both")
     parser.add_argument("--gateway-url", default="http://localhost:8080", help="nginx, as browsers see it")
     parser.add_argument("--scopes-file", default="/config/scopes.yml", help="as the sidecar sees it")
     given = parser.parse_args(argv)
@@ -86,11 +74,7 @@ def prepare(folder: Path, scopes_file: str) -> dict[str, str]:
         known = {name: generate_client_secret() for name in CONFIDENTIAL_CLIENTS}
         known |= {name: generate_password() for name in PEOPLE}
         known["SECRET_KEY"] = secrets.token_urlsafe(32)
-        _write(books, json.dumps(known), 0o600)
-    # nginx reads this one, as another user.
-    _write(
-        folder / "cognito.location", _LOCATION.format(path=PUBLIC_PATH, socket=folder / SOCKET), mode=0o644
-    )
+        _write(books, json.dumps(known))
     settings = _SETTINGS.format(
         pool=POOL_ID,
         issuer=f"{ISSUER_BASE}/{POOL_ID}",
@@ -98,15 +82,15 @@ def prepare(folder: Path, scopes_file: str) -> dict[str, str]:
         secret_key=known["SECRET_KEY"],
         scopes_file=scopes_file,
     )
-    _write(folder / ".env", settings, mode=0o600)
+    _write(folder / ".env", settings)
     return known
 
 
-def _write(path: Path, text: str, mode: int) -> None:
-    """Put a file in its place whole: others may be waiting for it."""
+def _write(path: Path, text: str) -> None:
+    """Put a secret file in its place whole: others are waiting for it."""
     draft = path.with_name(f"{path.name}.draft")
     draft.unlink(missing_ok=True)
-    draft.touch(mode=mode)
+    draft.touch(mode=0o600)
     draft.write_text(text)
     draft.replace(path)
 

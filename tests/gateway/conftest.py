@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from support import cognito, jwks
 from support.backend import Backend
-from support.door import Door, mint
+from support.door import SCOPES, Door, mint
 from support.gateway import Gateway, environment, running
 
-SCOPES = Path(__file__).parent / "scopes.yml"
+
 
 
 @pytest.fixture(scope="session")

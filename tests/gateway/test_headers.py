@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -220,7 +221,7 @@ def test_hop_by_hop_tricks(door: Door, names: str) -> None:
     door.token = mint("access")
     seen = door.passes(CALL, headers=(("Connection", names), ("Keep-Alive", "timeout=1"), ("TE", "trailers")))
     assert seen.header("X-User") == "ada"
-    assert seen.header("X-Scopes") == "mcp/read"
+    assert seen.header("X-Scopes") == "openid email mcp/read"
     assert not seen.names() & {"keep-alive", "te", "upgrade", "authorization"}
     assert seen.header("Connection") in {None, "keep-alive", ""}
 
@@ -306,7 +307,7 @@ def test_bad_tokens(door: Door, changes: dict[str, object], code: str) -> None:
 def test_bad_signature(door: Door) -> None:
     """A token that another key signed under this one's name is refused."""
     stranger = cognito.SigningKey(cognito.key().kid, cognito.key("stranger").private)
-    token = cognito.mint(signer=stranger, now=int(__import__("time").time()))
+    token = cognito.mint(signer=stranger, now=int(time.time()))
     answer = door.post(CALL, replace={"Authorization": f"Bearer {token}"})
     door.refuses(answer, 401, "INVALID_SIGNATURE")
 
@@ -373,9 +374,9 @@ def test_a_backend_does_not_steer_nginx(door: Door, name: str) -> None:
     assert len(door.backend.requests) == 1
 
 
-@pytest.mark.parametrize("body", [b"", b"HTTP/1.1 200 OK\r\nContent-Le", b"SSH-2.0-x\r\n", b"HTTP/1.1 2000 x\r\n\r\n"])
+@pytest.mark.parametrize("body", [b"", b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000])
 def test_a_broken_backend(door: Door, body: bytes) -> None:
-    """A backend that hangs up or talks nonsense is 502 with the contract's body, and is not asked twice."""
+    """A backend that hangs up before its answer is whole is 502 with the contract's body, and is not asked twice."""
 
     async def behaviour(exchange: Exchange) -> None:
         await exchange.send(body)
@@ -383,8 +384,7 @@ def test_a_broken_backend(door: Door, body: bytes) -> None:
 
     door.backend.behaviour = behaviour
     answer = door.post(CALL)
-    if answer.status != 200:  # nginx takes what is no HTTP/1.x for HTTP/0.9
-        refusal(answer, 502, "UPSTREAM_UNAVAILABLE")
+    refusal(answer, 502, "UPSTREAM_UNAVAILABLE")
     assert len(door.backend.requests) == 1
 
 
@@ -415,7 +415,9 @@ def test_no_sidecar(door: Door, tmp_path: Path) -> None:
     with (
         jwks.serving(cognito.jwks()) as pool,
         Backend() as backend,
-        running({"time": backend.url}, environment(pool.url, door.scopes), cwd=tmp_path) as gateway,
+        running(
+            {"time": backend.url}, environment(pool.url, door.scopes, DECISION_TTL="0"), cwd=tmp_path
+        ) as gateway,
     ):
         there = Door(gateway, backend, door.secret, door.token, door.scopes)
         assert there.post(CALL).status == 200

@@ -125,10 +125,10 @@ def test_duplicate_keys(door: Door, body: str) -> None:
 
 
 SPELLINGS = [
-    *[(key, f"message:{key}") for key in ("Method", "METHOD", "methoD", "met_hod", "_method", "Params", "PARAMS")],
-    *[(key, f"message:{key}") for key in ("Id", "ID", "Jsonrpc", "JSONRPC", "json_rpc", "paramſ", "Result", "ERROR")],
-    *[(key, f"params:{key}") for key in ("Name", "NAME", "nAme", "na-me", "URI", "Uri", "urı", "task_id", "TaskID")],
-    *[(key, f"params:{key}") for key in ("TaskId", "taskid", "task-id", "taſkId", "tasKId", "Ref", "REF", "Notifications")],
+    *[(key, f"message:{key}") for key in ("Method", "METHOD", "methoD", "Params", "PARAMS")],
+    *[(key, f"message:{key}") for key in ("Id", "ID", "Jsonrpc", "JSONRPC", "paramſ", "Result", "ERROR")],
+    *[(key, f"params:{key}") for key in ("Name", "NAME", "nAme", "URI", "Uri", "urı", "task_id", "TaskID")],
+    *[(key, f"params:{key}") for key in ("TaskId", "taskid", "taſkId", "tasKId", "Ref", "REF", "Notifications")],
     *[(key, f"params:{key}") for key in (r"\u004eame", r"n\u0041me", r"\u0055RI")],
 ]  # fmt: skip
 

@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auth_server import sessions
@@ -13,11 +14,10 @@ from support import cognito, raw
 from support.gateway import SECRET_KEY
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.backend import Backend, Seen
     from support.gateway import Gateway
 
+SCOPES = Path(__file__).parent.parent / "gateway" / "scopes.yml"
 KINDS = {400: "RequestError", 401: "AuthenticationError", 403: "AuthorizationError", 404: "RequestError"}
 KINDS |= {405: "RequestError", 413: "RequestError", 421: "RequestError"}
 KINDS |= {502: "ServiceError", 503: "ServiceError", 504: "ServiceError"}
