@@ -426,12 +426,15 @@ def test_no_sidecar(door: Door, tmp_path: Path) -> None:
         for pid in sidecars:
             os.kill(pid, signal.SIGSTOP)
         try:
-            for body in (CALL, compact(rpc("initialize")), compact(call("evil"))):
-                answer = there.post(body)
+            bodies = (CALL, compact(rpc("initialize")), compact(call("evil")))
+            waiting = [raw.Connection(gateway.address) for _ in bodies]
+            for connection, body in zip(waiting, bodies, strict=True):
+                connection.send(there.message(body))
+            for connection in waiting:
+                with connection:
+                    answer = connection.answer()
                 there.refuses(answer, 503, "AUTH_UNAVAILABLE")
                 assert int(answer.header("Retry-After") or "") > 0
-            answer = there.get()
-            there.refuses(answer, 503, "AUTH_UNAVAILABLE")
         finally:
             for pid in sidecars:
                 os.kill(pid, signal.SIGCONT)

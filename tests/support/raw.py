@@ -69,7 +69,7 @@ class Connection:
         """Read one answer to the end; raises ClosedError where the server hangs up instead."""
         while True:
             status, headers = self.head()
-            if status >= 200:  # noqa: PLR2004 - 1xx is interim
+            if status >= 200:
                 break
         sizes = [value for name, value in headers if name.lower() == "content-length"]
         chunked = any(name.lower() == "transfer-encoding" for name, _ in headers)

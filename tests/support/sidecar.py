@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import uvicorn
+
+from auth_server.app import create_app
+from auth_server.settings import Settings
 from support.cognito import AGENT, CLIENT, POOL, jwks
 from support.jwks_server import JwksServer
 from support.until import until
 
-from auth_server.app import create_app
-from auth_server.settings import Settings
-
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 SECRET_KEY = "vEk3nT-u1V0d8Qm2yXw7zLrB5sHcJgPa9fUeTiOkNbM"
@@ -89,7 +89,7 @@ async def running(folder: Path, *, fault: str = "", **changes: str) -> AsyncIter
         task = asyncio.create_task(uvicorn_server.serve(sockets=[listener]))
         try:
             await until(lambda: uvicorn_server.started)
-            url = "http://127.0.0.1:{}".format(listener.getsockname()[1])
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             async with httpx.AsyncClient(base_url=url) as client:
                 if not fault:
                     while (await client.get("/readyz")).status_code != 200:
