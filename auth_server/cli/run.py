@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auth_server.errors import ConfigurationError, Mistake
@@ -93,6 +94,8 @@ def _serve(arguments: argparse.Namespace) -> int:
     configure(settings.log_format, settings.log_level)
     app = create_app(settings)  # every mistake is found before a worker starts
     many = arguments.workers > 1
+    if arguments.uds:
+        _clear(Path(arguments.uds))
     uvicorn.run(
         "auth_server.app:from_environment" if many else app,
         factory=many,
@@ -111,6 +114,12 @@ def _serve(arguments: argparse.Namespace) -> int:
         timeout_graceful_shutdown=5,
     )
     return 0
+
+
+def _clear(uds: Path) -> None:
+    """Remove the socket that a killed process left: several workers could not be bound to it again."""
+    if uds.is_socket():
+        uds.unlink(missing_ok=True)
 
 
 def _gateway(arguments: argparse.Namespace) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import secrets
 import signal
@@ -97,9 +99,12 @@ def introduction(
 
     `issuer` is where a browser and curl reach the pool.
     """
+    # A pool asks for PKCE (RFC 7636); this verifier is nobody's, the address is there to be looked at.
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(secrets.token_bytes()).digest()).decode().rstrip("=")
     sign_in = (
         f"{issuer}/oauth2/authorize?response_type=code&client_id=demo-web&scope=openid"
         f"&redirect_uri={gateway_url}/oauth2/callback/cognito"
+        f"&code_challenge={challenge}&code_challenge_method=S256"
     )
     return f"""
 The gateway is ready on {gateway_url}, in front of the MCP servers {" and ".join(SERVERS)}.

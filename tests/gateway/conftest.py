@@ -1,17 +1,42 @@
-"""One real gateway for most tests: nginx and the sidecar as `auth-server gateway` starts them."""
+"""One real gateway for most tests: nginx and the sidecar as `auth-server gateway` starts them.
+
+With GATEWAY_STACK=compose, docker-compose starts them (support/composed.py); tests of `gateway` itself are
+left out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from support import cognito, jwks
+from support import cognito, composed, jwks
 from support.backend import Backend
+from support.demo import running_demo
 from support.door import SCOPES, Door, mint
 from support.gateway import Gateway, environment, running
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
+    from support.demo import Demo
+
+if COMPOSED := os.environ.get("GATEWAY_STACK") == "compose":
+    running, running_demo = composed.running, composed.running_demo  # type: ignore[assignment]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what starts a gateway of its own, where docker-compose starts them."""
+    here = Path(__file__).parent
+    if COMPOSED:
+        own = [
+            i
+            for i in items
+            if here in i.path.parents and not {"door", "demo"} & set(getattr(i, "fixturenames", ()))
+        ]
+        config.hook.pytest_deselected(items=own)
+        items[:] = [item for item in items if item not in own]
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +48,7 @@ def backends() -> Iterator[tuple[Backend, Backend]]:
 
 @pytest.fixture(scope="session")
 def key_server() -> Iterator[jwks.KeyServer]:
-    """The pool's keys."""
+    """Serve the pool's keys."""
     with jwks.serving(cognito.jwks()) as server:
         yield server
 
@@ -54,8 +79,15 @@ def shared_gateway(
 
 @pytest.fixture
 def door(shared_gateway: tuple[Gateway, Path], backends: tuple[Backend, Backend]) -> Door:
-    """The shared gateway with fresh eyes behind it."""
+    """Return the shared gateway, with fresh eyes behind it."""
     for backend in backends:
         backend.reset()
     gateway, scopes = shared_gateway
     return Door(gateway, *backends, mint(), scopes)
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Demo]:
+    """Return the demo with its real MCP servers: started here, or given (support/demo.py)."""
+    with running_demo() as started:
+        yield started

@@ -1,4 +1,4 @@
-"""Start, stop, death and resurrection of the gateway's processes, and what happens when the policy changes."""
+"""Start, stop, death and return of the gateway's processes, and changes of the policy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import pytest
 from support import cognito, processes, raw
@@ -28,7 +28,7 @@ EVIL = compact(call("evil"))
 
 @pytest.fixture
 def scopes(tmp_path: Path) -> Path:
-    """A scopes.yml that a test may edit."""
+    """Write a scopes.yml that a test may edit."""
     path = tmp_path / "scopes.yml"
     path.write_text(SCOPES.read_text())
     return path
@@ -38,7 +38,7 @@ def scopes(tmp_path: Path) -> Path:
 def own(
     backends: tuple[Backend, Backend], key_server: KeyServer, scopes: Path, tmp_path: Path
 ) -> Iterator[Door]:
-    """A gateway that a test may kill: two workers of each kind, and no decision is used twice."""
+    """Start a gateway that a test may kill: two workers of each kind, no decision is used twice."""
     for backend in backends:
         backend.reset()
     first, second = backends
@@ -80,7 +80,7 @@ class Siege:
                 self.statuses.append(answer.status)
             self._stop.wait(0.005)
 
-    def __enter__(self) -> Siege:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -155,7 +155,9 @@ def test_stopping_does_not_wait_for_a_stream(own: Door) -> None:
 
     own.backend.behaviour = behaviour
     with raw.Connection(own.gateway.address) as connection:
-        connection.send(own.message(b"", method="GET", replace={"Content-Length": None, "Content-Type": None}))
+        connection.send(
+            own.message(b"", method="GET", replace={"Content-Length": None, "Content-Type": None})
+        )
         assert connection.head()[0] == 200
         pids = family(own.gateway)
         began = time.monotonic()
@@ -239,7 +241,8 @@ def test_bad_settings(key_server: KeyServer, scopes: Path, tmp_path: Path, case:
     assert done.returncode == 1
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"auth-server: {next(iter(BAD_SETTINGS[case].values())) if case == 'no such file' else next(iter(BAD_SETTINGS[case]))}")  # fmt: skip
+    name, value = next(iter(BAD_SETTINGS[case].items()))
+    assert line.startswith(f"auth-server: {value if case == 'no such file' else name}")
     assert "secret" not in line.replace("SECRET_KEY", "")
 
 
@@ -248,14 +251,14 @@ BAD_SCOPES = {
     "no YAML": "mcp/read: [}",
     "unknown key": "mcp/read:\n  - server: time\n    methods: [ping]\n    tool: [x]\n",
     "wrong type": "mcp/read:\n  - server: time\n    methods: ping\n",
-    "a group of nothing": "mcp/read:\n  - {server: time, methods: [ping]}\ngroup_mappings: {readers: [mcp/reed]}\n",
+    "a group of nothing": "mcp/read: [{server: time, methods: [ping]}]\ngroup_mappings: {x: [mcp/reed]}\n",
     "a duplicate": "mcp/read:\n  - {server: time, methods: [ping], methods: ['*']}\n",
 }
 
 
 @pytest.mark.parametrize("case", BAD_SCOPES)
 def test_bad_scopes(key_server: KeyServer, scopes: Path, tmp_path: Path, case: str) -> None:
-    """A mistake in scopes.yml is one line with file and line, exit 1, and nothing starts with half a policy."""
+    """A mistake in scopes.yml is one line with its place, exit 1; nothing starts with half a policy."""
     scopes.write_text(BAD_SCOPES[case])
     argv = arguments(free_port(), {"time": "http://127.0.0.1:9"})
     done = run_to_end(argv, environment(key_server.url, scopes), cwd=tmp_path)
@@ -307,12 +310,15 @@ def test_a_port_that_is_taken(own: Door, key_server: KeyServer, scopes: Path, tm
     assert status(own) == 200
 
 
-def test_ready_means_ready(key_server: KeyServer, backends: tuple[Backend, Backend], scopes: Path, tmp_path: Path) -> None:  # fmt: skip
+def test_ready_means_ready(
+    key_server: KeyServer, backends: tuple[Backend, Backend], scopes: Path, tmp_path: Path
+) -> None:
     """The first request after the ready line is answered."""
     for backend in backends:
         backend.reset()
     port = free_port()
-    with command(arguments(port, {"time": backends[0].url}), environment(key_server.url, scopes), cwd=tmp_path) as gateway:  # fmt: skip
+    argv, environ = arguments(port, {"time": backends[0].url}), environment(key_server.url, scopes)
+    with command(argv, environ, cwd=tmp_path) as gateway:
         gateway.port = port
         wait_for(gateway, "gateway ready")
         door = Door(gateway, *backends, cognito.mint(now=int(time.time())), scopes)

@@ -1,5 +1,8 @@
 """Each refusal of the way through nginx: what the client is told, and that no backend saw anything."""
 
+# Messages stand here as they are sent: long lines, and letters that only look like others.
+# ruff: noqa: E501, RUF001
+
 from __future__ import annotations
 
 import base64
@@ -18,7 +21,13 @@ if TYPE_CHECKING:
 CALL = compact(call())
 TEXT = CALL.decode()
 INVALID = (400, "REQUEST_INVALID")
-SERVER_METHODS = ["tools/call", "prompts/get", "resources/read", "resources/subscribe", "resources/unsubscribe"]
+SERVER_METHODS = [
+    "tools/call",
+    "prompts/get",
+    "resources/read",
+    "resources/subscribe",
+    "resources/unsubscribe",
+]
 SERVER_METHODS += ["tasks/get", "tasks/result", "tasks/update", "tasks/cancel", "completion/complete"]
 
 
@@ -197,7 +206,17 @@ def test_params_that_are_no_object(door: Door, params: Any) -> None:
 
 @pytest.mark.parametrize(
     "uris",
-    [None, "doc://open", {"0": "doc://open"}, [1], [None], [{"uri": "doc://open"}], [["doc://open"]], [""], ["a\n"]],
+    [
+        None,
+        "doc://open",
+        {"0": "doc://open"},
+        [1],
+        [None],
+        [{"uri": "doc://open"}],
+        [["doc://open"]],
+        [""],
+        ["a\n"],
+    ],
     ids=json.dumps,
 )
 def test_subscriptions_that_are_no_list_of_strings(door: Door, uris: Any) -> None:
@@ -353,8 +372,19 @@ def test_compressed_bodies_that_do_not_say_so(door: Door, coding: str) -> None:
     door.refuses(door.post(COMPRESSED[coding]), *INVALID)
 
 
-TYPES = [None, "", "text/plain", "application/jsonx", "application/json-rpc", "application/x-www-form-urlencoded"]
-TYPES += ["multipart/form-data; boundary=x", "application/json; charset=utf-16", "application/json; charset=latin1"]
+TYPES = [
+    None,
+    "",
+    "text/plain",
+    "application/jsonx",
+    "application/json-rpc",
+    "application/x-www-form-urlencoded",
+]
+TYPES += [
+    "multipart/form-data; boundary=x",
+    "application/json; charset=utf-16",
+    "application/json; charset=latin1",
+]
 TYPES += ["application/json, text/plain", "application/json; boundary=x", "application/json;", "text/json"]
 TYPES += ["application/vnd.api+json", "application/json; charset=utf-8; charset=utf-16", "application/json x"]
 
@@ -499,7 +529,9 @@ def test_bodies_made_to_be_slow(door: Door, name: str) -> None:
 
 def test_bodies_in_very_small_chunks(door: Door) -> None:
     """A body whose chunks weigh more than itself may be refused as too large; it is never judged in part."""
-    body = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"granted","arguments":{"a":"%s"}}}'
+    body = (
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"granted","arguments":{"a":"%s"}}}'
+    )
     door.refuses(door.post(chunked(body % (b"x" * 3_000_000), 1), replace=CHUNKED), 413, "BODY_TOO_LARGE")
 
 
@@ -548,8 +580,21 @@ def test_method_override(door: Door, name: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example", "127.1", "0.0.0.0"]
-    + ["2130706433", "user@127.0.0.1", "127.0.0.1@evil.example", "[::ffff:7f00:1]", "evil.example\\@127.0.0.1"],
+    [
+        "evil.example",
+        "evil.example:80",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "127.1",
+        "0.0.0.0",
+    ]
+    + [
+        "2130706433",
+        "user@127.0.0.1",
+        "127.0.0.1@evil.example",
+        "[::ffff:7f00:1]",
+        "evil.example\\@127.0.0.1",
+    ],
 )
 def test_foreign_host(door: Door, host: str) -> None:
     """A Host that is not this gateway's is 421, also where it only looks like it."""
@@ -577,7 +622,15 @@ def test_http_1_0_without_a_host(door: Door) -> None:
 
 @pytest.mark.parametrize(
     "origin",
-    ["http://evil.example", "https://evil.example", "null", "", "http://127.0.0.1", "http://127.0.0.1:1", "file://"]
+    [
+        "http://evil.example",
+        "https://evil.example",
+        "null",
+        "",
+        "http://127.0.0.1",
+        "http://127.0.0.1:1",
+        "file://",
+    ]
     + ["http://{host}.evil.example", "http://evil.example/{host}", "http://{host}/", "{host}", "ftp://{host}"]
     + ["http://{host}, http://evil.example", "http://{host} ", "chrome-extension://abc"],
 )
@@ -650,8 +703,26 @@ def test_paths_with_two_readings(door: Door, target: str) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["/", "/?x", "/TIME/mcp", "/Time/mcp", "/tIme", "/time;/mcp", "/time;a=b/mcp", "/time\\mcp", "/time:80/mcp"]
-    + ["/time@secret/mcp", "/_time/mcp", "/-time/mcp", "/.time/mcp", "/time%0a/mcp", "/time..;/mcp", "/" + "a" * 200]
+    [
+        "/",
+        "/?x",
+        "/TIME/mcp",
+        "/Time/mcp",
+        "/tIme",
+        "/time;/mcp",
+        "/time;a=b/mcp",
+        "/time\\mcp",
+        "/time:80/mcp",
+    ]
+    + [
+        "/time@secret/mcp",
+        "/_time/mcp",
+        "/-time/mcp",
+        "/.time/mcp",
+        "/time%0a/mcp",
+        "/time..;/mcp",
+        "/" + "a" * 200,
+    ]
     + ["/gateway/validate", "/gateway/malformed", "/time/.."],
 )
 def test_paths_of_no_server(door: Door, target: str) -> None:
@@ -659,7 +730,9 @@ def test_paths_of_no_server(door: Door, target: str) -> None:
     door.refuses(door.post(CALL, target=target), 404, "SERVER_UNKNOWN")
 
 
-@pytest.mark.parametrize("target", ["/time./mcp", "/time.secret/mcp", "/timex/mcp", "/tim/mcp", "/gateway/validate/"])
+@pytest.mark.parametrize(
+    "target", ["/time./mcp", "/time.secret/mcp", "/timex/mcp", "/tim/mcp", "/gateway/validate/"]
+)
 def test_names_that_resemble_a_server(door: Door, target: str) -> None:
     """A server's name is compared whole."""
     door.refuses(door.post(CALL, target=target), 403, "SERVER_UNKNOWN")
@@ -754,12 +827,16 @@ def test_bare_line_feeds(door: Door) -> None:
     assert "x-user" not in door.backend.only().names()
 
 
-@pytest.mark.parametrize("line", ["X-Ü: b\r\n".encode(), b"X_A: b\r\n", b"x_a\r\n", b"X.A: b\r\n", b"X-User\r\n"])
+@pytest.mark.parametrize(
+    "line", ["X-Ü: b\r\n".encode(), b"X_A: b\r\n", b"x_a\r\n", b"X.A: b\r\n", b"X-User\r\n"]
+)
 def test_header_lines_that_are_dropped(door: Door, line: bytes) -> None:
     """A header with a name that HTTP or CGI would read in two ways does not reach the backend."""
     answer = door.send(door.message(CALL).replace(b"Accept: ", line + b"Accept: ", 1))
     assert answer.status == 200
-    assert not {name for name in door.backend.only().names() if name.startswith(("x_", "x.", "x-user", "x-\xc3"))}
+    assert not {
+        name for name in door.backend.only().names() if name.startswith(("x_", "x.", "x-user", "x-\xc3"))
+    }
 
 
 def test_pipelined_requests_are_judged_one_by_one(door: Door) -> None:
@@ -838,7 +915,12 @@ def test_chunked_messages_pass(door: Door, size: int) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["application/json;charset=UTF-8", "Application/JSON", 'application/json ; charset="utf-8"', " application/json"],
+    [
+        "application/json;charset=UTF-8",
+        "Application/JSON",
+        'application/json ; charset="utf-8"',
+        " application/json",
+    ],
 )
 def test_spellings_of_the_content_type(door: Door, value: str) -> None:
     """application/json may be written in every way that HTTP allows."""
@@ -852,7 +934,10 @@ def test_spellings_of_the_content_type(door: Door, value: str) -> None:
         (call(), {"Mcp-Name": sentinel("granted")}),
         (call("grüße 日本 🕰"), {"Mcp-Method": "tools/call", "Mcp-Name": sentinel("grüße 日本 🕰")}),
         (rpc("prompts/get", {"name": "greet"}), {"Mcp-Name": "greet"}),
-        (rpc("resources/read", {"uri": "doc://open"}), {"Mcp-Method": "resources/read", "Mcp-Name": "doc://open"}),
+        (
+            rpc("resources/read", {"uri": "doc://open"}),
+            {"Mcp-Method": "resources/read", "Mcp-Name": "doc://open"},
+        ),
         (rpc("tasks/get", {"taskId": "t-1"}), {"Mcp-Method": "tasks/get", "Mcp-Name": "t-1"}),
         (rpc("tools/list"), {"Mcp-Method": "tools/list"}),
     ],
@@ -867,7 +952,13 @@ def test_honest_mcp_headers_pass(door: Door, body: dict[str, Any], headers: dict
 @pytest.mark.parametrize(
     "target",
     ["/time", "/time/", "/time/mcp", "/time/a%20b/c", "/time/...", "/time/a.b/~c!$&'()*+,=:@", "/time/mcp?"]
-    + ["/time/mcp?x=/../../secret&y=..%2f", "/time/mcp?server=secret;a=b", "/time/mcp??x", "/time?q", "/time/mcp?ü"],
+    + [
+        "/time/mcp?x=/../../secret&y=..%2f",
+        "/time/mcp?server=secret;a=b",
+        "/time/mcp??x",
+        "/time?q",
+        "/time/mcp?ü",
+    ],
 )
 def test_good_paths_pass_as_sent(door: Door, target: str) -> None:
     """A path with one reading, and any query, go on as the client wrote them, without the server's name."""

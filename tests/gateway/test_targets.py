@@ -135,7 +135,11 @@ def test_the_handshake_needs_any_grant(door: Door, message: dict[str, Any]) -> N
 @pytest.mark.parametrize("message", [*HANDSHAKE[:3], *RESPONSES], ids=str)
 def test_without_any_grant(door: Door, message: dict[str, Any]) -> None:
     """Who is known and has no grant does not get as far as the handshake."""
-    for token in (mint(scope="openid"), mint("access", **{"cognito:groups": ["strangers"]}), mint(scope="mcp/read/x")):
+    for token in (
+        mint(scope="openid"),
+        mint("access", **{"cognito:groups": ["strangers"]}),
+        mint(scope="mcp/read/x"),
+    ):
         answer = door.post(message, replace={"Authorization": f"Bearer {token}"})
         door.refuses(answer, 403, "ACCESS_DENIED")
 
@@ -151,7 +155,9 @@ def test_streams_and_ends_of_sessions(door: Door, method: str) -> None:
     assert (seen.method, seen.body, seen.header("Mcp-Session-Id")) == (method, b"", "abc")
 
 
-@pytest.mark.parametrize("server", ["nosuch", "session", "oauth2", "mcp", "127.0.0.1", "localhost", "x" * 128])
+@pytest.mark.parametrize(
+    "server", ["nosuch", "session", "oauth2", "mcp", "127.0.0.1", "localhost", "x" * 128]
+)
 def test_unknown_servers(door: Door, server: str) -> None:
     """A server that nobody has named is 401 without a credential and 403 SERVER_UNKNOWN with one."""
     for body in (call(), rpc("initialize")):
@@ -192,7 +198,11 @@ def test_groups_with_any_letters(door: Door) -> None:
 
 def test_headers_do_not_name_the_target(door: Door) -> None:
     """X-Mcp-*, X-Original-* and the like of a client decide nothing."""
-    lies = (("X-Mcp-Server", "time"), ("X-Mcp-Targets", '[{"tools":"granted"}]'), ("X-Original-URI", "/time/mcp"))
+    lies = (
+        ("X-Mcp-Server", "time"),
+        ("X-Mcp-Targets", '[{"tools":"granted"}]'),
+        ("X-Original-URI", "/time/mcp"),
+    )
     lies += (("X-Original-Method", "GET"), ("X-Forwarded-Uri", "/time/mcp"), ("X-Rewrite-URL", "/time/mcp"))
     door.refuses(door.post(call("evil"), headers=lies), 403, "ACCESS_DENIED")
     door.refuses(door.post(call(), target="/secret/mcp", headers=lies), 403, "ACCESS_DENIED")
@@ -203,3 +213,47 @@ def test_an_error_carries_the_id_of_its_request(door: Door) -> None:
     for number in (7, "seven", 0, -1, ""):
         assert door.post(call("evil") | {"id": number}).json()["id"] == number
     assert door.post("{").json()["id"] is None
+
+
+def test_a_decision_is_reused_for_the_same_question_alone(door: Door) -> None:
+    """A 200 that nginx keeps opens nothing else: no other name, method, server, credential, cookie or pool."""
+    uri = rpc("resources/read", {"uri": "doc://open"})
+    session = cookie("ada", ("readers",))
+    for message in (call(), uri, rpc("subscriptions/listen", listen("doc://open"))):
+        for _ in range(2):
+            assert door.post(message).status == 200
+    with_cookie = {"Authorization": None, "Cookie": f"mcp_gateway_session={session}"}
+    assert door.post(call(), replace=with_cookie).status == 200
+    assert door.get().status == 200
+    door.backend.reset()
+    door.refuses(door.post(call("evil")), 403, "ACCESS_DENIED")
+    door.refuses(door.post(rpc("prompts/get", {"name": "granted"})), 403, "ACCESS_DENIED")
+    door.refuses(
+        door.post(rpc("subscriptions/listen", listen("doc://open", "doc://x"))), 403, "ACCESS_DENIED"
+    )
+    door.refuses(door.post(call(), target="/secret/mcp"), 403, "ACCESS_DENIED")
+    door.refuses(door.get("/secret/mcp"), 403, "ACCESS_DENIED")
+    for token in (mint(scope="openid"), door.token[:-2], door.token + "A", door.token.lower()):
+        answer = door.post(call(), replace={"Authorization": f"Bearer {token}"})
+        door.refuses(answer, answer.status, answer.json()["error"]["details"]["error_code"])
+        assert answer.status in {401, 403}
+    for other in (session[:-1], session + "A", cookie("eve", ("strangers",))):
+        answer = door.post(call(), replace=with_cookie | {"Cookie": f"mcp_gateway_session={other}"})
+        assert answer.status in {401, 403}
+    # An Authorization header that is worth nothing is still what decides, whatever the cookie was worth.
+    answer = door.post(call(), replace=with_cookie | {"Authorization": ""})
+    door.refuses(answer, 401, "TOKEN_MALFORMED")
+    answer = door.post(call(), headers=(("X-User-Pool-Id", "us-east-1_Evil00000"),))
+    door.refuses(answer, 401, "INVALID_ISSUER")
+
+
+def test_a_reused_decision_names_its_own_caller(door: Door) -> None:
+    """Two callers with the same question are two callers to the backend."""
+    for _ in range(2):
+        for user in ("ada", "bob"):
+            session = {"Authorization": None, "Cookie": f"mcp_gateway_session={cookie(user)}"}
+            assert door.post(call(), replace=session).status == 200
+        for name in ("granted", "team-a"):
+            assert door.post(call(name)).status == 200
+    given = [(seen.header("X-User"), seen.header("X-Tool-Name")) for seen in door.backend.requests]
+    assert given == [("ada", "granted"), ("bob", "granted"), (None, "granted"), (None, "team-a")] * 2
