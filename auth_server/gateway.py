@@ -27,6 +27,7 @@ log = logging.getLogger("auth_server")
 _START_LIMIT = 20.0  # seconds until both must answer
 _STOP_LIMIT = 10.0  # seconds until what still runs is killed
 _PR_SET_PDEATHSIG = 1
+_STATE_PREFIX = "mcp-gateway-"
 
 _Address = tuple[socket.AddressFamily, str | tuple[str, int]]
 
@@ -209,12 +210,33 @@ def _test(nginx: list[str]) -> None:
 def _state_folder() -> Iterator[Path]:
     """Yield a folder that nginx's workers, which run as another user under root, can pass through."""
     memory = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it; nothing of it reaches a disk
-    state = Path(tempfile.mkdtemp(prefix="mcp-gateway-", dir=memory if os.access(memory, os.W_OK) else None))
+    parent = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
+    _sweep(parent)
+    state = Path(tempfile.mkdtemp(prefix=f"{_STATE_PREFIX}{os.getpid()}-", dir=parent))
     state.chmod(0o711)
     try:
         yield state
     finally:
         shutil.rmtree(state, ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what supervisors that were killed left behind: folders of this user whose process is gone."""
+    for folder in parent.glob(f"{_STATE_PREFIX}*"):
+        pid = folder.name.removeprefix(_STATE_PREFIX).partition("-")[0]
+        with contextlib.suppress(OSError):
+            if pid.isdigit() and folder.stat().st_uid == os.getuid() and not _runs(int(pid)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _die_with_parent() -> None:

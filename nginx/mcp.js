@@ -587,7 +587,8 @@ function refused(r) {
         send(r, 400, error);
         return;
     }
-    const status = Number(r.variables.auth_status) === 401 ? 401 : 403;
+    // After a retry there are the statuses of all attempts: “502, 401”.
+    const status = /401$/.test(r.variables.auth_status) ? 401 : 403;
     // nginx passes the challenge on by itself for 401, and drops it for 403.
     if (status === 403 && r.variables.auth_www_authenticate) {
         r.headersOut['WWW-Authenticate'] = r.variables.auth_www_authenticate;

@@ -109,7 +109,7 @@ async def test_session_cookie(sidecar: Sidecar) -> None:
 
 
 async def test_names_outside_ascii_and_separators_are_encoded(sidecar: Sidecar) -> None:
-    """A group with comma and space, a user name with a line break: none can forge another or split a header."""
+    """A group with comma and space, a user name with a line break: none can forge another."""
     response = await sidecar.ask(
         **cookie("grüße\r\nX-User: root", ("a,b c", "z")), **CALL | {"x_mcp_server": "notes"}
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from auth_server import scopes
 from auth_server.cli.output import complain, say, say_json
 from auth_server.errors import ConfigurationError, Mistake
-from auth_server.settings import Settings, environment
+from auth_server.settings import Settings, environment, some_settings
 
 if TYPE_CHECKING:
     import argparse

@@ -13,7 +13,7 @@ from auth_server.cli.inputs import read_secret
 from auth_server.cli.output import complain, say, say_json
 from auth_server.errors import InvalidRequest
 from auth_server.model import KIND_OF_METHOD, METHODS_WITH_A_NAME, Allowed, AuthMethod, Identity, Kind
-from auth_server.settings import Settings, environment
+from auth_server.settings import Settings, environment, some_settings
 
 if TYPE_CHECKING:
     import argparse

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from auth_server import cognito, values
 from auth_server.cli.errors import CommandError, WrongUseError
-from auth_server.cli.inputs import some_settings
+from auth_server.settings import some_settings
 from auth_server.cli.output import complain, say, say_json
 from auth_server.errors import ConfigurationError, Mistake
 from auth_server.settings import environment

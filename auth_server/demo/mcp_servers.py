@@ -12,11 +12,12 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import anyio
-import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, Field
 from starlette.applications import Starlette
+
+from auth_server.demo.stopping import Server
 
 PATH = "/mcp"
 
@@ -127,17 +128,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     app = create_app(given.name, host=given.host)
     logging.getLogger("mcp").setLevel(logging.WARNING)
     if given.uds:
-        uvicorn.run(app, uds=given.uds, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=5)
+        Server(app, uds=given.uds, log_level="warning", access_log=False, ws="none").run()
         return
     family = socket.AF_INET6 if ":" in given.host else socket.AF_INET
     # Bound here, so that the URL printed is one that already answers.
     with socket.create_server((given.host, given.port), family=family) as listener:
         host = f"[{given.host}]" if ":" in given.host else given.host
         print(f"http://{host}:{listener.getsockname()[1]}{PATH}", flush=True)  # noqa: T201 - its output
-        config = uvicorn.Config(
-            app, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=5
-        )
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(app, log_level="warning", access_log=False, ws="none").run(sockets=[listener])
 
 
 def _zone(name: str) -> ZoneInfo:

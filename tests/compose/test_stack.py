@@ -144,7 +144,7 @@ def test_secrets_stay_where_they_belong(deploy: Deploy) -> None:
     )
     stack = deploy(env=env, profiles=("demo", "cluster"), files={"client_secret": client_secret})
     shown = stack.compose("config").stdout
-    stack.compose("up", "-d", "--no-start")
+    stack.compose("up", "--no-start")
     containers = stack.containers()
     assert {"auth-server", "nginx", "cognito", "valkey"} <= {c.service for c in containers}
     shown += repr([c.data for c in containers])

@@ -216,7 +216,7 @@ def test_an_error_carries_the_id_of_its_request(door: Door) -> None:
 
 
 def test_a_decision_is_reused_for_the_same_question_alone(door: Door) -> None:
-    """A 200 that nginx keeps opens nothing else: no other name, method, server, credential, cookie or pool."""
+    """A 200 that nginx keeps opens nothing else: no other name, method, server, credential or pool."""
     uri = rpc("resources/read", {"uri": "doc://open"})
     session = cookie("ada", ("readers",))
     for message in (call(), uri, rpc("subscriptions/listen", listen("doc://open"))):

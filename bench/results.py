@@ -1,0 +1,84 @@
+"""What a run found: figures by name, and the bars that some of them must reach."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """One figure over several rounds; its median stands for it."""
+
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The figure."""
+        return statistics.median(self.values)
+
+    def show(self, digits: int, unit: str = "", factor: float = 1) -> str:
+        """Write median, least and most."""
+        low, high = min(self.values) * factor, max(self.values) * factor
+        return f"{self.median * factor:,.{digits}f}{unit} ({low:,.{digits}f}-{high:,.{digits}f})"
+
+
+def ratio(over: Spread, under: Spread) -> Spread:
+    """Divide round by round, so that a slow moment of the machine is in both."""
+    return Spread(tuple(a / b for a, b in zip(over.values, under.values, strict=True)))
+
+
+def difference(of: Spread, minus: Spread) -> Spread:
+    """Subtract round by round."""
+    return Spread(tuple(a - b for a, b in zip(of.values, minus.values, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What a figure must reach: at least `bar`, or at most."""
+
+    what: str
+    figure: Spread
+    bar: float
+    at_least: bool
+    digits: int = 2
+    unit: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the median reaches the bar."""
+        return self.figure.median >= self.bar if self.at_least else self.figure.median <= self.bar
+
+    @property
+    def sign(self) -> str:
+        """How the bar is read."""
+        return "≥" if self.at_least else "≤"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of one kind; the first column names what was measured."""
+
+    title: str
+    note: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One bar of the chart: a throughput as a share of something else's."""
+
+    panel: str
+    name: str
+    figure: Spread
+    ours: bool
+
+
+@dataclass(slots=True)
+class Results:
+    """All that was found, in the order in which it is told."""
+
+    bars: list[Bar] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    shares: list[Share] = field(default_factory=list)
