@@ -45,7 +45,7 @@ class CognitoAuthenticationError(Exception):
 class Held:
     """A token in use; `replaces` tells that it was fetched because another had been refused."""
 
-    token: str = field(repr=False)
+    access_token: str = field(repr=False)
     expires_in: int
     fetched_at: float
     replaces: bool
@@ -74,8 +74,8 @@ class CognitoClientCredentials(Auth):
 
     The token endpoint is `token_url`, else what the discovery document of the pool says; `issuers` are the
     forms of the pool's issuer. Without `scopes`, a token has all that the app client may have. The secret
-    goes into the form, percent-encoded, where every character has one reading; `basic` sends it in HTTP
-    Basic, as RFC 6749 (section 2.3.1) encodes it.
+    goes into the form, percent-encoded, where every character has one reading; `client_secret_basic` puts it
+    into HTTP Basic, encoded as RFC 6749 (section 2.3.1) has it.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of the grant
@@ -86,7 +86,7 @@ class CognitoClientCredentials(Auth):
         token_url: str = "",
         issuers: Sequence[str] = (),
         scopes: Sequence[str] = (),
-        basic: bool = False,
+        auth_method: cognito.AuthMethod = "client_secret_post",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not (client_id and client_secret and (token_url or issuers)):
@@ -96,7 +96,7 @@ class CognitoClientCredentials(Auth):
         self._url = token_url
         self._issuers = tuple(issuers)
         self._scopes = tuple(scopes)
-        self._basic = basic
+        self._auth_method = auth_method
         self._clock = clock
         self._lock = threading.Lock()  # of the next three; held for assignments alone
         self._held: Held | None = None
@@ -104,9 +104,7 @@ class CognitoClientCredentials(Auth):
         self._fetching: Future[Held | cognito.CognitoError] | None = None
 
     @classmethod
-    def from_environ(
-        cls, environ: Mapping[str, str] | None = None, *, scopes: Sequence[str] = ()
-    ) -> Self:
+    def from_environ(cls, environ: Mapping[str, str] | None = None, *, scopes: Sequence[str] = ()) -> Self:
         """Make one from the settings that `auth-server token` reads; by default, environment and .env.
 
         Raises ConfigurationError.
@@ -117,7 +115,7 @@ class CognitoClientCredentials(Auth):
             Mistake(name, f"is not set; {remedy}")
             for name, value, remedy in (
                 ("COGNITO_CLIENT_ID", settings.client_id, "give the agent's app client"),
-                ("COGNITO_CLIENT_SECRET", settings.client_secret, "client credentials need an app client's secret"),
+                ("COGNITO_CLIENT_SECRET", settings.client_secret, "client credentials need one"),
             )
             if not value
         ]
@@ -182,7 +180,9 @@ class CognitoClientCredentials(Auth):
                 fetching: Future[Held | cognito.CognitoError] = Future()
                 fetching.set_running_or_notify_cancel()  # from here on, who stops waiting cancels nothing
                 # A thread with an event loop of its own: whoever waits may be in any loop, or in none.
-                threading.Thread(target=self._fetch, args=(fetching, refused is not None), daemon=True).start()
+                threading.Thread(
+                    target=self._fetch, args=(fetching, refused is not None), daemon=True
+                ).start()
                 self._fetching = fetching
             return self._fetching
 
@@ -210,7 +210,7 @@ class CognitoClientCredentials(Auth):
             log.warning("%s is http on another machine: the secret travels in clear text", self._url)
         started = self._clock()
         got = await cognito.client_credentials(
-            self._url, self.client_id, self._secret, self._scopes, basic=self._basic
+            self._url, self.client_id, self._secret, self._scopes, self._auth_method
         )
         return Held(got.access_token, got.expires_in, started, replaces)
 
@@ -247,5 +247,5 @@ def _opened(outcome: Held | cognito.CognitoError) -> Held:
 
 
 def _signed(request: Any, held: Held) -> Any:
-    request.headers["Authorization"] = f"Bearer {held.token}"
+    request.headers["Authorization"] = f"Bearer {held.access_token}"
     return request
