@@ -4,14 +4,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: up test lint lock nginx clean
+.PHONY: up test test-compose lint lock nginx clean
 
 up: $(VENV)/.installed nginx
 	$(BIN)/auth-server demo $(DEMO_OPTIONS)
 
 test: $(VENV)/.installed-dev nginx lint
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --coverage-bars $(PYTEST_OPTIONS)
+	$(BIN)/coverage run -m pytest --coverage-bars --ignore=tests/compose $(PYTEST_OPTIONS)
+
+# Needs a container engine: docker, or podman behind DOCKER_HOST.
+test-compose: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests/compose $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -156,8 +156,8 @@ async def _announce(addresses: list[_Address], on_ready: Callable[[], Awaitable[
     try:
         async with asyncio.timeout(_START_LIMIT):
             for family, address in addresses:
-                while not _answers(family, address):
-                    await asyncio.sleep(0.02)  # noqa: ASYNC110 - another process's socket; it sends no event
+                while not _answers(family, address):  # noqa: ASYNC110 - another process's socket sends no event
+                    await asyncio.sleep(0.02)
     except TimeoutError:
         raise ConfigurationError(
             [Mistake("gateway", f"did not start within {_START_LIMIT:.0f} s; the lines above say why")],

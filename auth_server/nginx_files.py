@@ -119,7 +119,8 @@ def nginx_folder() -> Path:
 def servers_conf(servers: list[McpServer]) -> str:
     """Return what a person would write into nginx/servers.conf for these servers."""
     blocks = [
-        f"upstream mcp_{s.name} {{\n    server {s.address};\n    keepalive 32;\n    keepalive_timeout 4s;\n}}\n"
+        f"upstream mcp_{s.name} {{\n    server {s.address};\n"
+        "    keepalive 32;\n    keepalive_timeout 4s;\n}\n"
         for s in servers
     ]
     # The backslash keeps a server named default, hostnames, include or volatile from being map's own word.
@@ -138,13 +139,13 @@ def render(template: str, values: dict[str, str]) -> str:
 
 
 def find_nginx() -> tuple[str, str]:
-    """Return the paths of nginx and of its njs module; raises ConfigurationError that says what to install."""
+    """Return the paths of nginx and of its njs module; raises ConfigurationError with what to install."""
     binary = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
     remedy = "install nginx and its njs module (Debian, Ubuntu: apt-get install nginx libnginx-mod-http-js)"
     if binary is None:
         raise ConfigurationError([Mistake("nginx", f"not found; {remedy}")])
-    asked = subprocess.run([binary, "-V"], capture_output=True, text=True, check=True)  # noqa: S603 - found above
-    built = asked.stderr
+    command = [binary, "-V"]
+    built = subprocess.run(command, capture_output=True, text=True, check=True).stderr  # noqa: S603 - found above
     match = re.search(r"--modules-path=(\S+)", built)
     folders = [Path(match[1])] if match else []
     for folder in [*folders, Path("/usr/lib/nginx/modules"), Path("/etc/nginx/modules")]:

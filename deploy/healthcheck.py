@@ -13,6 +13,7 @@ DISCOVER = (
     b'"io.modelcontextprotocol/clientInfo":{"name":"healthcheck","version":"1"},'
     b'"io.modelcontextprotocol/clientCapabilities":{}}}}'
 )
+ENOUGH = 4096  # bytes of an answer, to see its status and to show why
 MCP_HEADERS = (
     "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
     "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: server/discover\r\n"
@@ -35,7 +36,7 @@ def main() -> int:
             connection.connect(address)
             connection.sendall(request(path, mcp="--mcp" in options))
             answer = b""
-            while len(answer) < 4096 and (data := connection.recv(4096)):
+            while len(answer) < ENOUGH and (data := connection.recv(ENOUGH)):
                 answer += data
         except OSError as error:
             answer = str(error).encode()

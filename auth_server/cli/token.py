@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 from auth_server import cognito, values
 from auth_server.cli.errors import CommandError, WrongUseError
 from auth_server.cli.output import complain, say, say_json
-from auth_server.client.credentials import (
-    CognitoAuthenticationError,
-    CognitoClientCredentials,
-    Held,
-    agent_settings,
-)
 from auth_server.errors import ConfigurationError, Mistake
-from auth_server.settings import environment
+from auth_server.settings import environment, some_settings
 
 if TYPE_CHECKING:
     import argparse
@@ -52,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
             "client credentials need an app client with a secret"
         )
     try:
-        token = _get(arguments, settings)
-    except (cognito.CognitoError, CognitoAuthenticationError) as error:
+        token = asyncio.run(_get(arguments, settings))
+    except cognito.CognitoError as error:
         remedy = _REMEDIES.get(error.code, "")
         raise CommandError(f"{error}{f'; {remedy}' if remedy else ''}") from None
     if arguments.json:
@@ -76,13 +69,18 @@ def _settings(arguments: argparse.Namespace) -> Settings:
             environ.pop(f"{base}_FILE", None)
             environ[name] = value
             names[name] = names[base] = flag
-    needs_pool = arguments.token_url is None and not _is_host(environ.get("COGNITO_DOMAIN", ""))
-    if needs_pool and not {"COGNITO_USER_POOL_ID", "COGNITO_USER_POOL_ID_FILE"} & environ.keys():
-        raise CommandError(
-            "where is the token endpoint? Set COGNITO_USER_POOL_ID, or give --domain or --token-url"
-        )
+    wanted = ["COGNITO_CLIENT_ID", "COGNITO_CLIENT_SECRET"]
+    if arguments.token_url is None:
+        wanted += ["COGNITO_DOMAIN"]
+        if not _is_host(environ.get("COGNITO_DOMAIN", "")):
+            # Cognito's own domains hold the pool's region, and the discovery document is the pool's.
+            wanted += ["COGNITO_USER_POOL_ID", "AWS_REGION", "COGNITO_ISSUER"]
+            if not {"COGNITO_USER_POOL_ID", "COGNITO_USER_POOL_ID_FILE"} & environ.keys():
+                raise CommandError(
+                    "where is the token endpoint? Set COGNITO_USER_POOL_ID, or give --domain or --token-url"
+                )
     try:
-        return agent_settings(environ, token_url=arguments.token_url)
+        return some_settings(environ, *wanted)
     except ConfigurationError as error:
         raise ConfigurationError(
             [Mistake(names.get(found.place, found.place), found.message) for found in error.mistakes]
@@ -93,7 +91,7 @@ def _is_host(domain: str) -> bool:
     return "." in domain or "://" in domain
 
 
-def _get(arguments: argparse.Namespace, settings: Settings) -> Held:
+async def _get(arguments: argparse.Namespace, settings: Settings) -> cognito.MachineToken:
     if arguments.token_url is not None:
         try:
             url = values.url(arguments.token_url)
@@ -102,12 +100,8 @@ def _get(arguments: argparse.Namespace, settings: Settings) -> Held:
     elif settings.domain:
         url = f"{settings.domain}/oauth2/token"
     else:
-        url = asyncio.run(cognito.discover_token_endpoint(settings.pools[0].issuers))
+        url = await cognito.discover_token_endpoint(settings.pools[0].issuers)
     if values.is_exposed(url):
         complain(f"warning: {url} is http on another machine: the secret travels in clear text; use https")
-    # The class would say it in the log.
-    logging.getLogger("auth_server").addHandler(logging.NullHandler())
     scopes = [scope for given in arguments.scope for scope in given.split()]
-    return CognitoClientCredentials(
-        settings.client_id, settings.client_secret, token_url=url, scopes=scopes
-    ).token()
+    return await cognito.client_credentials(url, settings.client_id, settings.client_secret, scopes)

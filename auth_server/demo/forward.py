@@ -1,6 +1,7 @@
 """`python -m auth_server.demo.forward SOCKET`: the stand-in Cognito on this container's own loopback.
 
-In containers the stand-in listens on a Unix socket, which no network reaches; the sidecar asks for keys by URL.
+In containers the stand-in listens on a Unix socket, which no network reaches; the sidecar asks for keys
+by URL.
 """
 
 from __future__ import annotations

@@ -44,7 +44,9 @@ def deploy(tmp_path: Path) -> Iterator[Deploy]:
     """A function that makes a clone, not yet started, with files added to it: `deploy(env=…, profiles=…)`."""
     made: list[Stack] = []
 
-    def clone(*, env: str | None = None, profiles: tuple[str, ...] = (), files: dict[str, str] | None = None) -> Stack:
+    def clone(
+        *, env: str | None = None, profiles: tuple[str, ...] = (), files: dict[str, str] | None = None
+    ) -> Stack:
         folder = checkout(tmp_path / f"clone{len(made)}")
         for name, text in (files or {}).items():
             (folder / name).write_text(text)

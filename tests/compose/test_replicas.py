@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -16,9 +15,6 @@ from support.door import SCOPES, call, compact, mint
 from support.gateway import SECRET_KEY
 from support.load import Load
 from support.waiting import until
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RATE = float(os.environ.get("COMPOSE_RATE", "500"))
 
@@ -101,7 +97,9 @@ def test_a_killed_replica_is_not_noticed(stack: Stack, capsys: pytest.CaptureFix
         killed = stack.container("auth-server")
         os.kill(killed.pid, signal.SIGKILL)
         came_back = until(
-            lambda: stack.container("auth-server").pid not in {0, killed.pid}, "the replica is restarted", seconds=30
+            lambda: stack.container("auth-server").pid not in {0, killed.pid},
+            "the replica is restarted",
+            seconds=30,
         )
         stack.wait_until_healthy("auth-server", seconds=30)
         time.sleep(2)
@@ -112,7 +110,9 @@ def test_a_killed_replica_is_not_noticed(stack: Stack, capsys: pytest.CaptureFix
     try:
         with httpx.Client(trust_env=False) as client:
             headers = {"Authorization": f"Bearer {mint()}"}
-            answers = [client.post(f"{stack.base_url}/time/mcp", json=call(), headers=headers) for _ in range(20)]
+            answers = [
+                client.post(f"{stack.base_url}/time/mcp", json=call(), headers=headers) for _ in range(20)
+            ]
         assert {answer.status_code for answer in answers} == {200}
     finally:
         stack.up()
@@ -129,7 +129,10 @@ def test_replacing_one_by_one_is_not_noticed(stack: Stack, capsys: pytest.Captur
             stack.wait_until_healthy(service, seconds=60)
         time.sleep(1)
     after = {c.service: c.data["Id"] for c in stack.containers()}
-    assert {service for service in before if before[service] != after[service]} == {"auth-server", "auth-server-2"}
+    assert {service for service in before if before[service] != after[service]} == {
+        "auth-server",
+        "auth-server-2",
+    }
     _judge(load, capsys)
 
 
@@ -176,7 +179,9 @@ def _loaded(stack: Stack) -> Load:
 def _judge(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         rate = load.sent / load.seconds
-        print(f"\n{load.sent} requests at {rate:.0f}/s in {load.seconds:.1f} s, slowest {load.slowest * 1000:.0f} ms")
-    assert {which: status for which, status in load.seen} == dict(enumerate(EXPECTED)), load.seen
+        print(
+            f"\n{load.sent} requests at {rate:.0f}/s in {load.seconds:.1f} s, slowest {load.slowest * 1000:.0f} ms"
+        )
+    assert dict(load.seen) == dict(enumerate(EXPECTED)), load.seen
     assert len(load.seen) == len(EXPECTED), load.seen
     assert rate > RATE * 0.9

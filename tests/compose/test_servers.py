@@ -64,7 +64,10 @@ async def test_a_stream_is_held(demo_stack: Stack, demo: Demo, kind: str) -> Non
     async def progress(done: float, _total: float | None, _message: str | None) -> None:
         seen.append(done)
 
-    async with connected(f"{demo_stack.base_url}/fininfo/mcp", headers(demo, kind)) as client, anyio.create_task_group() as group:
+    async with (
+        connected(f"{demo_stack.base_url}/fininfo/mcp", headers(demo, kind)) as client,
+        anyio.create_task_group() as group,
+    ):
         group.start_soon(anyio.to_thread.run_sync, lambda: _disturb(demo_stack))
         result = await client.call_tool("countdown", {"seconds": STREAM_SECONDS}, progress_callback=progress)
     assert not result.is_error
@@ -91,12 +94,19 @@ def test_a_server_of_ones_own(deploy: Deploy) -> None:
     conf, scopes = stack.folder / "nginx" / "servers.conf", stack.folder / "scopes.yml"
     text = conf.read_text().replace("    # notes ", "    notes ")
     # What is written there for nginx 1.30; the lab's is older and has no `resolve`.
-    own = "\n".join(line.removeprefix("# ") for line in re.findall(r"^# (?:upstream mcp_notes|    |\}).*", text, re.MULTILINE))
-    version = stack.compose("exec", "-T", "nginx", "nginx", "-v").stderr + stack.execute("nginx", "sh", "-c", "nginx -v 2>&1")
+    own = "\n".join(
+        line.removeprefix("# ")
+        for line in re.findall(r"^# (?:upstream mcp_notes|    |\}).*", text, re.MULTILINE)
+    )
+    version = stack.compose("exec", "-T", "nginx", "nginx", "-v").stderr + stack.execute(
+        "nginx", "sh", "-c", "nginx -v 2>&1"
+    )
     if [int(part) for part in re.findall(r"nginx/(\d+)\.(\d+)\.(\d+)", version)[0]] < [1, 27, 3]:
         own = own.replace(" resolve;", ";")
     conf.write_text(own + "\n" + text)
-    scopes.write_text(scopes.read_text() + "\nmcp-notes/read:\n  - {server: notes, methods: '*', tools: '*'}\n")
+    scopes.write_text(
+        scopes.read_text() + "\nmcp-notes/read:\n  - {server: notes, methods: '*', tools: '*'}\n"
+    )
     credential = headers(demo, "jwt") | {"Accept": "application/json, text/event-stream"}
     with httpx.Client(headers=credential, trust_env=False, timeout=30) as client:
         with client.stream("POST", f"{stack.base_url}/fininfo/mcp", json=_countdown(14)) as answer:

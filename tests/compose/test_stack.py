@@ -58,7 +58,14 @@ def test_the_demo_has_no_network(demo_stack: Stack) -> None:
 def test_foreign_paths_of_the_stand_in(demo_stack: Stack) -> None:
     """nginx shows the stand-in under its path alone, and the sidecar's own endpoints under none."""
     with httpx.Client(base_url=demo_stack.base_url, trust_env=False) as client:
-        for path in ("/validate", "/readyz", "/healthz", "/metrics", "/gateway/validate", "/us-east-1_Demo00000/login"):
+        for path in (
+            "/validate",
+            "/readyz",
+            "/healthz",
+            "/metrics",
+            "/gateway/validate",
+            "/us-east-1_Demo00000/login",
+        ):
             assert client.get(path).status_code in {400, 401, 404}, path
 
 
@@ -77,7 +84,9 @@ def test_nobody_is_root(demo_stack: Stack, service: str) -> None:
 def test_file_systems_are_read_only(demo_stack: Stack, service: str) -> None:
     """Nothing can be written but scratch space in memory."""
     script = "for d in / /etc /usr/bin /opt /var /config /etc/nginx/gateway /run/demo; do"
-    script += ' [ -d "$d" ] && (touch "$d/written" 2>/dev/null && echo "$d"); done; touch /tmp/written && echo /tmp'
+    script += (
+        ' [ -d "$d" ] && (touch "$d/written" 2>/dev/null && echo "$d"); done; touch /tmp/written && echo /tmp'
+    )
     written = set(demo_stack.execute(service, "sh", "-c", script, check=False).split())
     # The stand-in's own folder is where it leaves the demo's settings.
     assert written == ({"/tmp", "/run/demo"} if service == "cognito" else {"/tmp"})
@@ -102,7 +111,10 @@ def test_open_streams_end_cleanly_and_soon(deploy: Deploy) -> None:
     from support import composed
 
     demo = composed.introduced(stack)
-    headers = {"Authorization": f"Bearer {demo.token('demo-admin-agent')}", "Accept": "application/json, text/event-stream"}
+    headers = {
+        "Authorization": f"Bearer {demo.token('demo-admin-agent')}",
+        "Accept": "application/json, text/event-stream",
+    }
     headers |= {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "countdown"}
     meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "progressToken": "p"}
     meta |= {"io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"}}  # type: ignore[dict-item]
@@ -203,4 +215,8 @@ def _open_ports(address: str) -> set[int]:
 
     ports = range(1, 65536)
     with ThreadPoolExecutor(16) as pool:
-        return {port for port, opened in zip(ports, pool.map(is_open, ports, chunksize=512), strict=True) if opened}
+        return {
+            port
+            for port, opened in zip(ports, pool.map(is_open, ports, chunksize=512), strict=True)
+            if opened
+        }

@@ -1,7 +1,7 @@
 """Each refusal of the way through nginx: what the client is told, and that no backend saw anything."""
 
 # Messages stand here as they are sent: long lines, and letters that only look like others.
-# ruff: noqa: E501, RUF001
+# ruff: noqa: RUF001
 
 from __future__ import annotations
 

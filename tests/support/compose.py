@@ -21,13 +21,26 @@ if TYPE_CHECKING:
 IMAGE = "mcp-auth-server:test"
 
 # What the environment of the test run must not lend to the stack.
-_OURS = ("COGNITO_", "AWS_", "SECRET_KEY", "SCOPES_FILE", "GATEWAY_", "REGISTRY_URL", "ALLOWED_HOSTS", "COMPOSE_")
+_OURS = (
+    "COGNITO_",
+    "AWS_",
+    "SECRET_KEY",
+    "SCOPES_FILE",
+    "GATEWAY_",
+    "REGISTRY_URL",
+    "ALLOWED_HOSTS",
+    "COMPOSE_",
+)
 
 
 def checkout(folder: Path) -> Path:
     """Put what a fresh clone would hold (and what is not committed yet) into a folder."""
     listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     for name in filter(None, listed.stdout.split("\0")):
         source, target = ROOT / name, folder / name

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import re
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from auth_server import nginx_files
@@ -71,11 +72,14 @@ def running(
     settings = {name: value for name, value in environ.items() if name.startswith(("COGNITO_", "SECRET_KEY"))}
     settings["COGNITO_JWKS_URL"] = keys._replace(netloc="127.0.0.1:9000").geturl()
     (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-    passing = [after for before, after in zip(options, options[1:], strict=False) if before == "--forward-credentials"]
-    workers = [after for before, after in zip(options, options[1:], strict=False) if before == "--nginx-workers"]
+    passing = [after for before, after in itertools.pairwise(options) if before == "--forward-credentials"]
+    workers = [after for before, after in itertools.pairwise(options) if before == "--nginx-workers"]
     named = [nginx_files.McpServer(name, url.rstrip("/"), name in passing) for name, url in servers.items()]
     stack = Stack(folder, files=("override.yml",))
-    stack.variables = {"GATEWAY_URL": f"http://127.0.0.1:{stack.port}", "NGINX_WORKERS": (workers or ["auto"])[0]}
+    stack.variables = {
+        "GATEWAY_URL": f"http://127.0.0.1:{stack.port}",
+        "NGINX_WORKERS": (workers or ["auto"])[0],
+    }
     with Forwarder() as forwarder:
         conf = nginx_files.servers_conf(named)
         for port in {s.address.rpartition(":")[2] for s in named if s.name != "gone"}:
@@ -116,7 +120,7 @@ class Forwarder:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
-    def __enter__(self) -> Forwarder:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -138,7 +142,7 @@ class Forwarder:
                 end.close()
 
         def start() -> None:
-            self._loop.create_task(asyncio.start_unix_server(connected, path))  # noqa: RUF006 - lives as the loop
+            self._loop.create_task(asyncio.start_unix_server(connected, path))
 
         self._call(start)
         until(path.is_socket, f"{path} listens")

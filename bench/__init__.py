@@ -1,1 +1,0 @@
-"""Measures this gateway beside bare nginx, Envoy and Starlette: `make bench`."""
