@@ -443,30 +443,21 @@ async def test_the_end_of_the_refresh_while_a_fetch_hangs() -> None:
         await keys.aclose()
 
 
-async def test_known_tokens_under_a_fault_are_as_quick() -> None:
-    """With the endpoint at its worst, p99 of a look-up stays below the twofold, or a millisecond."""
+async def test_known_tokens_never_wait_for_a_fault() -> None:
+    """With the endpoint at its worst, the key of a known token is there without a single wait."""
     async with jwks_server(jwks()) as server:
         timing = Timing(refresh=0.01, limit=0.2, first_retry=0.01, last_retry=0.02)
         keys = Keys([server.pool(POOL)], timing=timing)
         async with running(keys):
             await until(lambda: keys.ready)
             token = parsed()
-            calm = await p99(keys, token)
             for fault in ("hang", "30 MB", "HTML"):
                 server.fault = fault
                 await until(lambda: keys.state()[0]["last_error"])
-                assert await p99(keys, token) < max(2 * calm, 0.001), fault
-
-
-async def p99(keys: Keys, token: Jws) -> float:
-    """Measure look-ups among the other work of the loop."""
-    times = []
-    for _ in range(1000):
-        start = time.perf_counter()
-        await keys.get(token)
-        times.append(time.perf_counter() - start)
-        await asyncio.sleep(0)
-    return sorted(times)[990]
+                for _ in range(100):
+                    with pytest.raises(StopIteration):  # it returned at its first step
+                        keys.get(token).send(None)
+                    await asyncio.sleep(0)
 
 
 async def test_a_key_that_is_left_out_is_warned_of_once(
