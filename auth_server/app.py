@@ -17,6 +17,8 @@ from auth_server.logs import configure
 from auth_server.reload import PolicyFile
 from auth_server.settings import Settings, environment
 from auth_server.validate import Validator
+from auth_server.web import Web, routes
+from auth_server.web.provider import Provider
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -80,8 +82,9 @@ def create_app(settings: Settings) -> Sidecar:
         }
         return JSONResponse(state, status_code=200 if ready else 503)
 
+    web = Web(settings, keys, validator, policy_file, Provider(settings))
     others = Starlette(
-        routes=[Route("/healthz", healthz), Route("/readyz", readyz)],
+        routes=[Route("/healthz", healthz), Route("/readyz", readyz), *routes(web)],
         lifespan=lifespan,
     )
     return Sidecar(validator, others)

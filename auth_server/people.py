@@ -1,4 +1,4 @@
-"""Signing a person in at Cognito, as an app client: with a browser (RFC 7636), or by user name and password."""
+"""Signing a person in at Cognito, as an app client: by browser (RFC 7636), or by user name and password."""
 
 from __future__ import annotations
 
@@ -93,9 +93,9 @@ def secret_hash(client: AppClient, username: str) -> str:
 
 
 def api_url(pool: Pool) -> str:
-    """Return where the pool's API is: AWS's endpoint of the region, or the host of the issuer that was set."""
+    """Return where the pool's API is: beside its issuer, where AWS has it for the classic form of issuers."""
     parts = urlsplit(pool.issuers[0])
-    host = parts.netloc.removeprefix("issuer-") if parts.netloc.startswith("issuer-cognito-idp.") else parts.netloc
+    host = re.sub(r"^issuer-(?=cognito-idp\.)", "", parts.netloc)
     return f"{parts.scheme}://{host}/"
 
 

@@ -1,8 +1,8 @@
 """Latency at a constant rate: every request has its moment, and its time counts from that moment.
 
-wrk has no rate, and a client that waits for an answer before it sends again leaves out just the requests that a
-slow server would have kept waiting (“coordinated omission”). Here request i is due at start + i / rate, whatever
-became of the others; one that finds no free connection waits, and its waiting counts.
+wrk has no rate, and a client that waits for an answer before it sends again leaves out just the requests
+that a slow server would have kept waiting (“coordinated omission”). Here request i is due at
+start + i / rate, whatever became of the others; one that finds no free connection waits, and this counts.
 
 One thread polls without sleeping. How late it was itself comes with each result (`own_delay`).
 """
@@ -52,12 +52,13 @@ def measure(server: Server, requests: Requests, *, rate: int, seconds: float) ->
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             client.sendall(message)
             load.read_answer(client)
-            client.setblocking(False)
+            client.setblocking(False)  # noqa: FBT003 - the socket's own way
             clients[client.fileno()] = client
         poll = stack.enter_context(select.epoll())
         for number in clients:
             poll.register(number, select.EPOLLIN)
-        times, delays = _send(clients, poll, message, int(rate * seconds), 1 / rate, (status_line, body))
+        schedule = (int(rate * seconds), 1 / rate)
+        times, delays = _send(clients, poll, message, schedule, (status_line, body))
     skipped = int(len(times) * _WARM_UP)
     return Latency(*_p50_p99(times[skipped:]), *_p50_p99(delays[skipped:]))
 
@@ -66,11 +67,10 @@ def _send(
     clients: dict[int, socket.socket],
     poll: select.epoll,
     message: bytes,
-    count: int,
-    interval: float,
+    schedule: tuple[int, float],
     expected: tuple[bytes, bytes],
 ) -> tuple[list[float], list[float]]:
-    status_line, body = expected
+    (count, interval), (status_line, body) = schedule, expected
     idle = deque(clients)
     due_at = dict.fromkeys(clients, 0.0)
     got = dict.fromkeys(clients, b"")

@@ -21,7 +21,7 @@ from auth_server import sessions
 
 POOL = "eu-central-1_Bench0000"
 ISSUER = f"https://cognito-idp.eu-central-1.amazonaws.com/{POOL}"
-SECRET_KEY = "bench-9f2c4b7d1e8a6035c2d4f6a8b0e1937556c7d8e9f0a1b2c3"  # signs nothing but the bench's own cookies
+SECRET_KEY = "bench-9f2c4b7d1e8a6035c2d4f6a8b0e1937556c7d8e9f0a1b2c3"  # noqa: S105 - signs the bench's own cookies alone
 KID = base64.b64encode(b"bench".ljust(32, b"\xfb")).decode()  # 44 characters, as Cognito's
 SCOPE = "bench/read"
 GROUP = "bench-readers"
@@ -86,7 +86,9 @@ def _tokens(part: tuple[bytes, int, int]) -> list[str]:
     private = serialization.load_pem_private_key(pem, None)
     if not isinstance(private, rsa.RSAPrivateKey):
         raise TypeError("the key of the bench is not an RSA key")
-    return [jwt.encode(_claims(expires_at), private, "RS256", {"kid": KID, "typ": None}) for _ in range(count)]
+    return [
+        jwt.encode(_claims(expires_at), private, "RS256", {"kid": KID, "typ": None}) for _ in range(count)
+    ]
 
 
 def _claims(expires_at: int) -> dict[str, Any]:

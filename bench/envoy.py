@@ -11,12 +11,10 @@ from bench.credentials import ISSUER
 from bench.policies import SERVER, TOOLS
 
 _FILTERS = "type.googleapis.com/envoy.extensions.filters.http"
-_HCM = (
-    "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
-)
+_HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 
-# The same question as this gateway's: a whole JSON message, in which no object has a key twice, its method and
-# tool, and a grant of one of the token's scopes. Strings are skipped by pattern; LuaJIT compiles the rest.
+# The same question as this gateway's: a whole JSON message, in which no object has a key twice, its
+# method and tool, and a grant of one of the token's scopes. Strings are skipped by pattern.
 _TOOL_CHECK = """\
 local grants = { ["bench/read"] = { ["%(server)s"] = {
     methods = { ["tools/call"] = true, ["tools/list"] = true }, tools = { %(tools)s } } } }
@@ -94,7 +92,10 @@ function envoy_on_request(handle)
   local headers = handle:headers()
   local server = string.match(headers:get(":path"), "^/([^/?]+)")
   local body = handle:body()
-  local ok, message = pcall(function() local text = body:getBytes(0, body:length()) return (value(text, space(text, 1))) end)
+  local ok, message = pcall(function()
+    local text = body:getBytes(0, body:length())
+    return (value(text, space(text, 1)))
+  end)
   if not ok or type(message) ~= "table" then
     handle:respond({ [":status"] = "400" }, "")
     return

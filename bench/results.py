@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class Bar:
     at_least: bool
     digits: int = 2
     unit: str = ""
+    by_cpu: Spread | None = None  # the same ratio by processor time: what it would be if nothing else ran
 
     @property
     def holds(self) -> bool:
@@ -62,7 +67,7 @@ class Table:
     title: str
     note: str
     columns: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +87,4 @@ class Results:
     bars: list[Bar] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     shares: list[Share] = field(default_factory=list)
+    disturbance: list[float] = field(default_factory=list)  # others' share of the machine, run by run

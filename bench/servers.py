@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
-import os
 import resource
 import sys
 import threading
@@ -69,7 +68,7 @@ _BARE = """\
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """Where servers are started: a folder for their files, the key set's address, and what lies behind them."""
+    """Where servers are started: a folder for their files, the key set, and what lies behind them."""
 
     folder: Path
     jwks: dict[str, Any]
@@ -77,7 +76,9 @@ class Workshop:
     backend: int
     streams: int
 
-    def nginx(self, name: str, http: str, port: int, modules: str = "") -> contextlib.AbstractContextManager[Server]:
+    def nginx(
+        self, name: str, http: str, port: int, modules: str = ""
+    ) -> contextlib.AbstractContextManager[Server]:
         """Start an nginx with one worker and these servers."""
         return _nginx(self.folder, name, http, port, modules)
 
@@ -106,7 +107,11 @@ class Workshop:
         """Start the sidecar alone, with one worker."""
         port = processes.free_port()
         return processes.started(
-            name, serve(port), port, self.folder, environ=self._settings(GATEWAY_URL=f"http://{HOST}", **settings)
+            name,
+            serve(port),
+            port,
+            self.folder,
+            environ=self._settings(GATEWAY_URL=f"http://{HOST}", **settings),
         )
 
     def envoy(
@@ -194,9 +199,7 @@ def _nginx(folder: Path, name: str, http: str, port: int, modules: str = "") -> 
     own = folder / f"{name}-{port}"
     own.mkdir(mode=0o711)
     conf = own / "nginx.conf"
-    conf.write_text(
-        _NGINX.format(folder=own, http=http, port=port, files=open_files(), modules=modules)
-    )
+    conf.write_text(_NGINX.format(folder=own, http=http, port=port, files=open_files(), modules=modules))
     with processes.started(name, ["nginx", "-p", str(own), "-c", str(conf)], port, folder) as server:
         yield server
 
@@ -222,8 +225,3 @@ def _jwks(jwks: dict[str, Any]) -> Iterator[str]:
             yield f"http://127.0.0.1:{server.server_port}/jwks.json"
         finally:
             server.shutdown()
-
-
-def cpus() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0))

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import getpass
 import sys
+import threading
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auth_server import cognito, people, values
 from auth_server.cli.errors import CommandError, WrongUseError
-from auth_server.cli.loopback import Loopback
+from auth_server.cli.loopback import Loopback, callback_url
 from auth_server.cli.output import complain, say, say_json
-from auth_server.client.cookie import SessionCookieError, save_cookie
+from auth_server.client.cookie import save_cookie
+from auth_server.client.errors import SessionCookieError
 from auth_server.client.gateway import GatewayError, Session, open_session
 from auth_server.errors import ConfigurationError, Mistake
 from auth_server.settings import Settings, environment, some_settings
@@ -71,10 +73,9 @@ async def _by_browser(
     arguments: argparse.Namespace, settings: Settings, client: people.AppClient, path: Path
 ) -> Session:
     authorize_url, token_url = await _endpoints(settings)
-    asked = people.Authorization(client, "")
+    asked = people.Authorization(client, callback_url(arguments.port))
     async with Loopback(asked.state, arguments.port) as loopback:
-        asked = people.Authorization(client, loopback.redirect_uri, asked.state)
-        await _show(asked.url(authorize_url), browser=arguments.browser)
+        _show(asked.url(authorize_url), browser=arguments.browser)
         redirect = await loopback.redirect(timeout=arguments.timeout)
         signed_in = False
         try:
@@ -110,18 +111,17 @@ async def _endpoints(settings: Settings) -> tuple[str, str]:
     return authorize_url, token_url
 
 
-async def _show(url: str, *, browser: bool) -> None:
+def _show(url: str, *, browser: bool) -> None:
     """Take the person to the sign-in page, or tell them where it is."""
-    # In a thread: some browsers keep the caller until they are closed.
-    if browser and await asyncio.to_thread(webbrowser.open, url):
-        complain(f"the browser shows the sign-in page; if it does not, open: {url}")
-        return
-    if browser:
-        complain("there is no browser here; open this address in one on this machine:")
-    else:
+    if not browser:
         complain("open this address in a browser on this machine:")
-    say(url)
-    sys.stdout.flush()
+        say(url)
+        sys.stdout.flush()
+        return
+    complain("opening the browser; if it does not show the sign-in page, open this address on this machine:")
+    complain(url)
+    # Not waited for: some browsers hold on to who opened them until they are closed.
+    threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
 
 def _refused(error: str, description: str) -> cognito.CognitoError:
@@ -164,7 +164,9 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     if arguments.gateway is not None:
         _drop(environ, "REGISTRY_URL")
     if not {"COGNITO_CLIENT_ID", "COGNITO_CLIENT_ID_FILE"} & environ.keys():
-        raise CommandError("COGNITO_CLIENT_ID is not set; give --client-id, or set it in the environment or .env")
+        raise CommandError(
+            "COGNITO_CLIENT_ID is not set; give --client-id, or set it in the environment or .env"
+        )
     return _read(environ, names, needs_pool=arguments.username is not None)
 
 
@@ -190,5 +192,6 @@ def _drop(environ: dict[str, str], name: str) -> None:
 
 
 def _warn(settings: Settings) -> None:
-    if values.is_exposed(settings.gateway_url):
-        complain(f"warning: {settings.gateway_url} is http on another machine: your session travels in clear text")
+    for url in dict.fromkeys((settings.gateway_url, settings.domain, settings.pools[0].issuers[0])):
+        if values.is_exposed(url):
+            complain(f"warning: {url} is http on another machine: what signs you in travels in clear text")

@@ -16,7 +16,6 @@ from auth_server.cli.errors import CommandError
 if TYPE_CHECKING:
     from types import TracebackType
 
-PORT = 9090
 PATH = "/callback"
 
 _ADDRESSES = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
@@ -63,18 +62,13 @@ class Redirect:
 class Loopback:
     """Listens on loopback alone, from entering to the first request of the path; all others are 404."""
 
-    def __init__(self, state: str, port: int = PORT) -> None:
+    def __init__(self, state: str, port: int) -> None:
         self._state = state
         self._port = port
         self._hosts = {f"{name}:{port}" for name in ("localhost", "127.0.0.1", "[::1]")}
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._redirect: asyncio.Future[Redirect] = asyncio.get_running_loop().create_future()
-
-    @property
-    def redirect_uri(self) -> str:
-        """The callback URL, as the app client must list it, to the letter."""
-        return f"http://localhost:{self._port}{PATH}"
 
     async def __aenter__(self) -> Self:
         """Bind; raises CommandError where somebody else has the port."""
@@ -101,14 +95,14 @@ class Loopback:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def redirect(self, *, timeout: float) -> Redirect:  # noqa: ASYNC109 - said to the person as it is
-        """Wait for the browser to come back; raises CommandError where it does not, or not from this sign-in."""
+        """Wait for the browser to come back; raises CommandError where it does not, or not from here."""
         try:
             async with asyncio.timeout(timeout):
                 return await self._redirect
         except TimeoutError:
             raise CommandError(
-                f"nobody came back from signing in within {timeout:g} s; run it again. Where Cognito's page says "
-                f"redirect_mismatch, add {self.redirect_uri} to the callback URLs of the app client"
+                f"nobody came back from signing in within {timeout:g} s; run it again. Where Cognito's page "
+                f"says redirect_mismatch, list {callback_url(self._port)} in the app client as callback URL"
             ) from None
 
     def _close(self) -> None:
@@ -137,7 +131,9 @@ class Loopback:
         request_line, *fields = head.split("\r\n")
         method, _, rest = request_line.partition(" ")
         path, _, query = rest.rpartition(" ")[0].partition("?")
-        hosts = [value.strip() for name, _, value in (f.partition(":") for f in fields) if name.lower() == "host"]
+        hosts = [
+            value.strip() for name, _, value in (f.partition(":") for f in fields) if name.lower() == "host"
+        ]
         # Another Host is another site's name for this machine (DNS rebinding).
         if path != PATH or len(hosts) != 1 or hosts[0].lower() not in self._hosts or self._redirect.done():
             return _page(404, *_NOT_FOUND)
@@ -148,7 +144,9 @@ class Loopback:
         given = _parameters(query)
         if given is None or not hmac.compare_digest(given.get("state", "").encode(), self._state.encode()):
             self._redirect.set_exception(
-                CommandError("what came back does not belong to this sign-in (state); run auth-server login again")
+                CommandError(
+                    "what came back does not belong to this sign-in (state); run auth-server login again"
+                )
             )
             return _page(400, *_FAILED)
         served = asyncio.current_task()
@@ -159,13 +157,24 @@ class Loopback:
         return _page(200, *_SIGNED_IN) if await outcome else _page(400, *_FAILED)
 
 
+def callback_url(port: int) -> str:
+    """Return where the browser comes back to, as the app client must list it, to the letter."""
+    return f"http://localhost:{port}{PATH}"
+
+
 def _parameters(query: str) -> dict[str, str] | None:
     """Return the parameters, or None where one occurs twice or cannot be read."""
     try:
-        found = parse_qs(query, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=20)
+        found = parse_qs(
+            query, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=20
+        )
     except ValueError:
         return None
-    return {name: values[0] for name, values in found.items()} if all(len(v) == 1 for v in found.values()) else None
+    return (
+        {name: values[0] for name, values in found.items()}
+        if all(len(v) == 1 for v in found.values())
+        else None
+    )
 
 
 def _page(status: int, title: str, text: str) -> bytes:

@@ -17,7 +17,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     login = commands.add_parser(
         "login",
         help="sign in, and keep a session cookie for agents that act for you",
-        description="Sign in at Cognito, with a browser on this machine, and keep the gateway's session cookie. "
+        description="Sign in at Cognito with a browser of this machine; the gateway's cookie is kept. "
         "What is not given comes from the environment or .env: COGNITO_USER_POOL_ID, COGNITO_CLIENT_ID, "
         "COGNITO_CLIENT_SECRET (or COGNITO_CLIENT_SECRET_FILE; none for a public client), COGNITO_DOMAIN, "
         "GATEWAY_URL. The gateway makes the cookie; its signing key never leaves it. No token is kept.",

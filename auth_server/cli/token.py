@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING
 from auth_server import cognito, values
 from auth_server.cli.errors import CommandError, WrongUseError
 from auth_server.cli.output import complain, say, say_json
-from auth_server.client.credentials import (
-    CognitoAuthenticationError,
-    CognitoClientCredentials,
-    Held,
-    agent_settings,
-)
+from auth_server.client.credentials import CognitoClientCredentials, Held, agent_settings
+from auth_server.client.errors import CognitoAuthenticationError
 from auth_server.errors import ConfigurationError, Mistake
 from auth_server.settings import environment
 

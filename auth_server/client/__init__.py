@@ -8,7 +8,14 @@ who ran `auth-server login`. Either is the `auth=` of a client of httpx or of ht
             ...
 """
 
-from auth_server.client.cookie import SessionCookie, SessionCookieError
-from auth_server.client.credentials import CognitoAuthenticationError, CognitoClientCredentials
+from auth_server.client.cookie import SessionCookie
+from auth_server.client.credentials import CognitoClientCredentials
+from auth_server.client.errors import ClientError, CognitoAuthenticationError, SessionCookieError
 
-__all__ = ["CognitoAuthenticationError", "CognitoClientCredentials", "SessionCookie", "SessionCookieError"]
+__all__ = [
+    "ClientError",
+    "CognitoAuthenticationError",
+    "CognitoClientCredentials",
+    "SessionCookie",
+    "SessionCookieError",
+]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auth_server import headers
+from auth_server.client.errors import SessionCookieError
 from auth_server.client.plug import Auth
 
 if TYPE_CHECKING:
@@ -19,13 +20,9 @@ if TYPE_CHECKING:
 COOKIE_FILE = Path("~/.mcp/session_cookie")
 
 _NAME = headers.SESSION_COOKIE
-_NAMES = {_NAME, f"__Host-{_NAME}"}
+_NAMES = {_NAME, headers.HOST_SESSION_COOKIE}
 _COOKIE = re.compile(r"[A-Za-z0-9._~+/=-]{1,4096}")
 _UNAUTHORIZED = 401
-
-
-class SessionCookieError(Exception):
-    """There is no session cookie to use; the text says why and what to do, and never holds the cookie."""
 
 
 class SessionCookie(Auth):
@@ -62,11 +59,13 @@ def read_cookie(path: Path, *, even_if_open: bool = False) -> str:
     try:
         # Not blocking: somebody may have put a named pipe there.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
+        with os.fdopen(descriptor, "rb") as file:
             mode = os.fstat(descriptor).st_mode
             content = file.read(8192) if stat.S_ISREG(mode) else b""
     except FileNotFoundError:
-        raise SessionCookieError(f"nobody is signed in: {shown} does not exist; run auth-server login") from None
+        raise SessionCookieError(
+            f"nobody is signed in: {shown} does not exist; run auth-server login"
+        ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a usable path"
         raise SessionCookieError(f"{shown} cannot be read: {reason}; check its permissions") from None
@@ -74,8 +73,8 @@ def read_cookie(path: Path, *, even_if_open: bool = False) -> str:
         raise SessionCookieError(f"{shown} is no ordinary file; remove it and run auth-server login")
     if mode & (stat.S_IRWXG | stat.S_IRWXO) and not even_if_open:
         raise SessionCookieError(
-            f"{shown} is open to other users (mode {stat.S_IMODE(mode):04o}) and not used; if nobody can have "
-            f"read it: chmod 600 {shown}; else run auth-server logout and auth-server login"
+            f"{shown} is open to other users (mode {stat.S_IMODE(mode):04o}) and not used; if nobody can "
+            f"have read it: chmod 600 {shown}; else run auth-server logout and auth-server login"
         )
     value = content.decode("ascii", "replace").strip()
     if not _COOKIE.fullmatch(value):
@@ -86,7 +85,9 @@ def read_cookie(path: Path, *, even_if_open: bool = False) -> str:
 def save_cookie(path: Path, value: str) -> None:
     """Write the cookie where only its owner can read it, whole or not at all; raises SessionCookieError."""
     if not _COOKIE.fullmatch(value):
-        raise SessionCookieError("the gateway's answer holds no session cookie; is it this product's gateway?")
+        raise SessionCookieError(
+            "the gateway's answer holds no session cookie; is it this product's gateway?"
+        )
     folder = path.parent
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -94,14 +95,14 @@ def save_cookie(path: Path, value: str) -> None:
             folder.chmod(0o700)  # it is ours; another one may be shared on purpose
         descriptor, written = tempfile.mkstemp(prefix=".session_cookie-", dir=folder)  # 0600 from the start
         try:
-            with open(descriptor, "w", encoding="ascii") as file:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
                 file.write(f"{value}\n")
                 file.flush()
                 os.fsync(descriptor)
-            os.replace(written, path)
+            Path(written).replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(written)
+                Path(written).unlink()
             raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a usable path"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from auth_server import cognito, values
+from auth_server.client.errors import CognitoAuthenticationError
 from auth_server.client.plug import Auth
 from auth_server.errors import ConfigurationError, Mistake
 from auth_server.settings import environment, some_settings
@@ -28,17 +29,6 @@ PATIENCE = 60.0  # seconds in which a second refusal in a row fetches no third t
 _UNAUTHORIZED = 401
 
 log = logging.getLogger(__name__)
-
-
-class CognitoAuthenticationError(Exception):
-    """There is no token: Cognito refused, or gave no answer that counts. The text holds no secret.
-
-    `code` is OAuth's `error` (`invalid_client`, `invalid_scope`, …) where Cognito gave one, else empty.
-    """
-
-    def __init__(self, message: str, *, code: str = "") -> None:
-        super().__init__(message)
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +137,9 @@ class CognitoClientCredentials(Auth):
         held = self._wait(self._ask())
         response = yield _signed(request, held)
         if self._is_refused(held, response.status_code):
-            yield _signed(request, self._wait(self._ask(refused=held)))
+            held = self._wait(self._ask(refused=held))
+            response = yield _signed(request, held)
+            self._is_refused(held, response.status_code)
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
         """Send one request of an asyncio client."""
@@ -155,10 +147,12 @@ class CognitoClientCredentials(Auth):
         held = await self._await(self._ask())
         response = yield _signed(request, held)
         if self._is_refused(held, response.status_code):
-            yield _signed(request, await self._await(self._ask(refused=held)))
+            held = await self._await(self._ask(refused=held))
+            response = yield _signed(request, held)
+            self._is_refused(held, response.status_code)
 
     def _is_refused(self, held: Held, status: int) -> bool:
-        """Tell whether another token should be tried."""
+        """Remember how it went, and tell whether another token should be tried."""
         with self._lock:
             if status != _UNAUTHORIZED:
                 self._accepted = held

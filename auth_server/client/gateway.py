@@ -76,8 +76,8 @@ async def _ask(method: str, url: str, **request: Mapping[str, Any]) -> dict[str,
         body = {}
     if answer.status in _OK:
         return body
-    error = body.get("error")
-    said: dict[str, Any] = error if isinstance(error, dict) else {}
+    found = body.get("error")
+    said: dict[str, Any] = found if isinstance(found, dict) else {}
     details = said.get("details")
     code = details.get("error_code") if isinstance(details, dict) else None
     message = said.get("message")

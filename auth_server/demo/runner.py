@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import secrets
 import signal
@@ -99,13 +97,6 @@ def introduction(
 
     `issuer` is where a browser and curl reach the pool.
     """
-    # A pool asks for PKCE (RFC 7636); this verifier is nobody's, the address is there to be looked at.
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(secrets.token_bytes()).digest()).decode().rstrip("=")
-    sign_in = (
-        f"{issuer}/oauth2/authorize?response_type=code&client_id=demo-web&scope=openid"
-        f"&redirect_uri={gateway_url}/oauth2/callback/cognito"
-        f"&code_challenge={challenge}&code_challenge_method=S256"
-    )
     return f"""
 The gateway is ready on {gateway_url}, in front of the MCP servers {" and ".join(SERVERS)}.
 
@@ -125,7 +116,7 @@ This one is not, and is refused with ACCESS_DENIED:
 Agents   demo-agent (scope mcp-servers-restricted/read)  secret {known["demo-agent"]}
          demo-admin-agent (all scopes)                   secret {known["demo-admin-agent"]}
 People   {", ".join(f"{name} / {known[name]}" for name in PEOPLE)}
-Sign in  {sign_in}
+Sign in  {gateway_url}/oauth2/login/cognito
 
 What each may call is said in {scopes_file()}. {ending}
 """

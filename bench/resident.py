@@ -1,0 +1,64 @@
+"""What a worker holds with many tokens, and what an open stream costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench import load, messages, streams
+from bench.results import Bar, Spread, Table
+from bench.rounds import MANY, until_it_answers
+
+if TYPE_CHECKING:
+    from bench.rounds import Bench
+
+STREAMS = 500
+
+
+def memory(bench: Bench) -> None:
+    """Measure what a worker holds with 10,000 tokens, and what an open stream costs."""
+    shop = bench.workshop
+    tokens = bench.questions(MANY)
+    empty, full = [], []
+    for _ in range(max(1, bench.rounds // 3)):
+        with shop.sidecar("sidecar") as server:
+            until_it_answers(server, bench.questions())
+            empty.append(server.memory() / 1e6)
+            while load.run(server, tokens, 3).requests < MANY:
+                pass  # a slow machine needs another go until each was seen
+            full.append(server.memory() / 1e6)
+    rows = [
+        ("worker of the sidecar, just started", Spread(tuple(empty)).show(1, " MB")),
+        (f"worker of the sidecar, {MANY:,} cached tokens", Spread(tuple(full)).show(1, " MB")),
+    ]
+    rows += _stream_rows(bench)
+    bench.results.tables.append(
+        Table("Memory", "Resident (VmRSS), as /proc tells it.", ("", "median (least-most)"), rows)
+    )
+    what = f"memory per worker, {MANY:,} cached tokens (RSS)"
+    bench.results.bars.append(Bar(what, Spread(tuple(full)), 80, at_least=False, digits=1, unit=" MB"))
+
+
+def _stream_rows(bench: Bench) -> list[tuple[str, str]]:
+    shop = bench.workshop
+    token = messages.bearer(bench.credentials.tokens[0])
+    rows = []
+    for server_of, name in ((shop.bare, "bare nginx"), (lambda: shop.gateway("gateway"), "gateway")):
+        nginx, python = [], []
+        for _ in range(max(1, bench.rounds // 3)):
+            with server_of() as server:
+                until_it_answers(server, bench.posts())
+                with streams.opened(server.port, messages.stream(token), 20):
+                    pass
+                parts = ("nginx: worker", "auth_server serve")
+                before = [server.memory(part) for part in parts]
+                with streams.opened(server.port, messages.stream(token), STREAMS):
+                    after = [server.memory(part) for part in parts]
+                each = [(b - a) / STREAMS / 1e3 for a, b in zip(before, after, strict=True)]
+                nginx.append(each[0])
+                python.append(each[1])
+        rows.append((f"{name}: each of {STREAMS} open streams, nginx", Spread(tuple(nginx)).show(1, " kB")))
+        if name == "gateway":
+            rows.append(
+                (f"{name}: each of {STREAMS} open streams, sidecar", Spread(tuple(python)).show(1, " kB"))
+            )
+    return rows
