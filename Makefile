@@ -26,8 +26,8 @@ lint: $(VENV)/.installed-dev
 LOCK := uv pip compile --quiet --generate-hashes --universal --no-header --no-annotate --python-version 3.11
 
 lock:
-	$(LOCK) --extra demo pyproject.toml -o requirements.lock
-	$(LOCK) --extra demo --group dev pyproject.toml -o requirements-dev.lock
+	$(LOCK) --extra demo --extra cluster pyproject.toml -o requirements.lock
+	$(LOCK) --extra demo --extra cluster --group dev pyproject.toml -o requirements-dev.lock
 	$(LOCK) --group build -o requirements-build.lock
 
 nginx:

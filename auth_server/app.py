@@ -15,8 +15,12 @@ from starlette.routing import Route
 from auth_server.keys import Keys
 from auth_server.logs import configure
 from auth_server.reload import PolicyFile
+from auth_server.revocations import Revocations
 from auth_server.settings import Settings, environment
+from auth_server.stores import open_store
 from auth_server.validate import Validator
+from auth_server.web import Web, routes
+from auth_server.web.provider import Provider
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -52,16 +56,26 @@ def create_app(settings: Settings) -> Sidecar:
     policy_file = PolicyFile(settings.scopes_file)
     policy_file.load_first()
     keys = Keys(settings.pools, refresh=settings.jwks_refresh, max_stale=settings.jwks_max_stale)
-    validator = Validator(settings, keys, policy_file)
+    revocations = None
+    if settings.revocation_url:
+        revocations = Revocations(
+            open_store(settings.revocation_url), session_max_age=settings.session_max_age
+        )
+    validator = Validator(settings, keys, policy_file, revocations)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(keys.run()), asyncio.create_task(policy_file.watch())]
+        if revocations is not None:
+            await revocations.look()
+            tasks.append(asyncio.create_task(revocations.follow()))
         log.info("started", extra={"fields": {"scopes_file": str(settings.scopes_file)}})
         yield
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if revocations is not None:
+            await revocations.aclose()
 
     async def healthz(_: Request) -> JSONResponse:
         return JSONResponse({"status": "alive"})
@@ -80,8 +94,9 @@ def create_app(settings: Settings) -> Sidecar:
         }
         return JSONResponse(state, status_code=200 if ready else 503)
 
+    web = Web(settings, keys, validator, policy_file, Provider(settings), revocations)
     others = Starlette(
-        routes=[Route("/healthz", healthz), Route("/readyz", readyz)],
+        routes=[Route("/healthz", healthz), Route("/readyz", readyz), *routes(web)],
         lifespan=lifespan,
     )
     return Sidecar(validator, others)

@@ -56,6 +56,10 @@ CACHE_CONTROL = "Cache-Control"
 RETRY_AFTER = "Retry-After"
 
 SESSION_COOKIE = "mcp_gateway_session"
+# The name that browsers get over https: with this prefix they take the cookie from this very host alone, over
+# https alone, so that no neighbouring host can plant one (RFC 6265bis, section 4.1.3.2).
+HOST_SESSION_COOKIE = f"__Host-{SESSION_COOKIE}"
+SIGN_IN_COOKIE = "mcp_gateway_sign_in"
 
 # A list of tools is a comfort for backends; past this it is cut at a whole name, never inside one.
 MAX_TOOLS_BYTES = 4096
@@ -121,9 +125,9 @@ def credential(headers: Incoming) -> Credential:
     where there are two.
     """
     authorization = headers.get(AUTHORIZATION)
-    cookies = session_cookies(headers.every(COOKIE))
-    if len(cookies) > 1:
-        raise InvalidRequest(f"the cookie {SESSION_COOKIE} was sent {len(cookies)} times; send it once")
+    sessions = session_cookies(headers.every(COOKIE))
+    if len(sessions) > 1:
+        raise InvalidRequest(f"the cookie {SESSION_COOKIE} was sent {len(sessions)} times; send it once")
     if authorization is not None:
         if match := _BEARER.fullmatch(authorization):
             return BearerToken(match[1])
@@ -131,8 +135,8 @@ def credential(headers: Incoming) -> Credential:
             ErrorCode.TOKEN_MALFORMED,
             "the Authorization header must be “Bearer”, one space and a token",
         )
-    if cookies:
-        return SessionCookie(cookies[0])
+    if sessions:
+        return SessionCookie(sessions[0])
     raise Unauthenticated(
         ErrorCode.TOKEN_MISSING,
         f"no credential: send “Authorization: Bearer <token>” or the cookie {SESSION_COOKIE}",
@@ -140,9 +144,19 @@ def credential(headers: Incoming) -> Credential:
 
 
 def session_cookies(cookie_headers: Iterable[str]) -> list[str]:
-    """Return the values of every session cookie in these Cookie headers (RFC 6265, section 5.4)."""
+    """Return the values of every session cookie in these Cookie headers.
+
+    It has two names, one of which browsers get over https; the same value under both is one cookie.
+    """
+    found = [pair for pair in cookies(cookie_headers) if pair[0] in {SESSION_COOKIE, HOST_SESSION_COOKIE}]
+    names, values = {name for name, _ in found}, {value for _, value in found}
+    return list(values) if len(values) == 1 and len(names) == len(found) else [value for _, value in found]
+
+
+def cookies(cookie_headers: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the names and values of all cookies in these Cookie headers (RFC 6265, section 5.4)."""
     pairs = (pair.partition("=") for header in cookie_headers for pair in header.split(";"))
-    return [value.strip(' \t"') for name, _, value in pairs if name.strip(" \t") == SESSION_COOKIE]
+    return [(name.strip(" \t"), value.strip(' \t"')) for name, _, value in pairs]
 
 
 def target(headers: Incoming) -> Target:

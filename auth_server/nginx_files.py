@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from auth_server.errors import ConfigurationError, Mistake
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
-_RESERVED = frozenset({"oauth", "oauth2", "session", "health", "gateway"})
+_RESERVED = frozenset({"assets", "oauth", "oauth2", "session", "health", "gateway"})
 _BASE_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 _PLACEHOLDER = re.compile(r"\$\{([A-Z_]+)\}")

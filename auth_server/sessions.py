@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SALT = "mcp-gateway-session"
-MAX_LENGTH = 4096 - len("mcp_gateway_session=")  # browsers drop larger cookies without a word (RFC 6265, 6.1)
+# Browsers drop larger cookies without a word (RFC 6265, section 6.1).
+MAX_LENGTH = 4096 - len("__Host-mcp_gateway_session=")
 MAX_AHEAD = 30  # seconds that another replica's clock may be ahead
 
 

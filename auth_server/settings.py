@@ -69,7 +69,7 @@ SETTINGS = (
     Setting("DECISION_TTL", "seconds that nginx may reuse a 200; 0 turns reuse off", "5"),
     Setting(
         "REVOCATION_URL",
-        "`sqlite:///path` (one machine) or `redis://…` (several); checked, not used yet",
+        "`sqlite:///path` (one machine) or `redis://…` (several)",
         "sqlite in the state folder",
     ),
     Setting("LOG_FORMAT", "`json` or `console`", "json outside a terminal"),

@@ -5,7 +5,10 @@ The one place where a claim is judged. Time is an argument; nothing is read from
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from auth_server import strict_json
@@ -45,6 +48,14 @@ class Rules:
     max_auth_age: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user, as verified, and the name they go by, where the token says it."""
+
+    identity: Identity
+    name: str = ""
+
+
 def verify(payload: bytes, pool: Pool, rules: Rules, *, now: float) -> Identity:
     """Return who the token speaks for.
 
@@ -62,6 +73,48 @@ def verify(payload: bytes, pool: Pool, rules: Rules, *, now: float) -> Identity:
         _check_sign_in(claims, rules.max_auth_age, rules.leeway, now)
         expires_at = min(expires_at, claims["auth_time"] + rules.max_auth_age)
     return _identity(claims, token_use, client, expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """What an ID token must answer: the sign-in that asked for it, and the access token it came with."""
+
+    client_id: str
+    nonce: str = field(repr=False)
+    access_token: str = field(default="", repr=False)
+
+
+def verify_sign_in(payload: bytes, pool: Pool, asked: SignIn, *, now: float) -> Person:
+    """Return who has signed in (OpenID Connect Core, section 3.1.3.7).
+
+    `payload` is what a key of `pool` signed. Beyond what `verify` judges: it is an ID token for the app
+    client that asked, with the nonce of this very sign-in, and it belongs to the access token if it names
+    one (at_hash, section 3.1.3.8). Raises Unauthenticated.
+    """
+    rules = Rules(clients=frozenset({asked.client_id}), token_uses=frozenset({ID}))
+    identity = verify(payload, pool, rules, now=now)
+    claims = _claims(payload)
+    nonce, at_hash = claims.get("nonce", ""), claims.get("at_hash", "")
+    if not isinstance(nonce, str) or not hmac.compare_digest(nonce.encode(), asked.nonce.encode()):
+        raise Unauthenticated(
+            ErrorCode.SESSION_INVALID, "the ID token answers another sign-in: its nonce is not the one sent"
+        )
+    if at_hash != "" and at_hash != _half_hash(asked.access_token):
+        raise Unauthenticated(
+            ErrorCode.SESSION_INVALID, "the ID token came with another access token than the one it names"
+        )
+    return person(payload, identity)
+
+
+def person(payload: bytes, identity: Identity) -> Person:
+    """Return the person that a verified user token speaks for; raises Unauthenticated where there is none."""
+    if not identity.username:
+        raise Unauthenticated(
+            ErrorCode.INVALID_TOKEN_USE,
+            "the token speaks for an app client and no user; a session has a user",
+        )
+    name = _claims(payload).get("name", "")
+    return Person(identity, name if isinstance(name, str) else "")
 
 
 def check_resource(identity: Identity, gateway_url: str, server: str) -> None:
@@ -191,6 +244,11 @@ def _expect(name: str, actual: str | None, expected: Collection[str], code: Erro
     if actual not in expected:
         came = "missing" if actual is None else shown(actual)
         raise Unauthenticated(code, f"{name} is {came}; accepted: {', '.join(expected) or 'none'}")
+
+
+def _half_hash(access_token: str) -> str:
+    left = hashlib.sha256(access_token.encode()).digest()[:16]
+    return base64.urlsafe_b64encode(left).rstrip(b"=").decode()
 
 
 def _bound(claims: dict[str, Any]) -> tuple[str, ...]:

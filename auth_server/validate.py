@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from auth_server.model import Credential, Identity, Pool, Target
     from auth_server.reload import PolicyFile
     from auth_server.responses import Answer
+    from auth_server.revocations import Revocations
     from auth_server.settings import Settings
 
 log = logging.getLogger("auth_server")
@@ -65,10 +66,13 @@ class Answered:
 class Validator:
     """Holds what a decision needs; each decision sees one snapshot of the policy."""
 
-    def __init__(self, settings: Settings, keys: Keys, policy_file: PolicyFile) -> None:
+    def __init__(
+        self, settings: Settings, keys: Keys, policy_file: PolicyFile, revocations: Revocations | None = None
+    ) -> None:
         self._settings = settings
         self._keys = keys
         self._policy_file = policy_file
+        self._revocations = revocations
         self._known: Recent[bytes, Verified] = Recent(KNOWN_CREDENTIALS_BYTES)
         self._answers: Recent[Fingerprint, Answered] = Recent(ANSWERS_BYTES)
         self._rules = tokens.Rules(
@@ -111,6 +115,7 @@ class Validator:
         # Within DECISION_TTL of its end a credential's answer must say less, so it is made anew.
         if not self._still_holds(known.verified, now + self._settings.decision_ttl):
             return None
+        self._check_revoked(known.verified.identity)
         return known.answer
 
     async def identify(self, credential: Credential, incoming: headers.Incoming, *, now: float) -> Verified:
@@ -126,7 +131,12 @@ class Validator:
             self._known.put(name, verified)
         if verified.pool is not None:
             _agree_on_pool(verified.pool, incoming)
+        self._check_revoked(verified.identity)
         return verified
+
+    def _check_revoked(self, identity: Identity) -> None:
+        if self._revocations is not None:
+            self._revocations.check(identity)
 
     def _still_holds(self, verified: Verified, now: float) -> bool:
         """Tell whether a new look would find the same: it is not over, and its key still vouches for it."""

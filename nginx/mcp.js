@@ -51,16 +51,33 @@ function inspect(r) {
             return;
         }
     } catch (e) {
-        if (e instanceof Refusal) {
-            refuse(r, e);
-        } else {
-            r.error('inspect: ' + e);
-            refuse(r, new Refusal(503, 'AUTH_UNAVAILABLE', 'the request could not be judged; try again'));
-        }
+        failed(r, e);
         return;
     }
     r.variables.mcp_decision = decisionKey(r);
     r.internalRedirect('@mcp');
+}
+
+/* The sidecar's own pages: it judges them itself, except for what only nginx sees as it was sent. */
+function page(r) {
+    try {
+        checkHeaders(r);
+        checkHost(r);
+        pathOf(r);
+    } catch (e) {
+        failed(r, e);
+        return;
+    }
+    r.internalRedirect('@page');
+}
+
+function failed(r, e) {
+    if (e instanceof Refusal) {
+        refuse(r, e);
+        return;
+    }
+    r.error('failed: ' + e);
+    refuse(r, new Refusal(503, 'AUTH_UNAVAILABLE', 'the request could not be judged; try again'));
 }
 
 /* The name under which nginx may keep a 200 for DECISION_TTL: everything that the decision depends on. nginx
@@ -150,17 +167,12 @@ function checkOrigin(r) {
  * other reader, or it is refused; what goes on to the backend is then exactly what the client sent. */
 function route(r) {
     const uri = r.variables.request_uri;
-    if (!r.variables.request.startsWith(r.method + ' ' + uri)) {
-        throw invalid('the request target must be a path: with a host of its own, there would be two');
-    }
     const query = uri.indexOf('?');
-    const path = query < 0 ? uri : uri.slice(0, query);
+    const path = pathOf(r);
     const prefix = '/' + r.variables.mcp_server;
     const rest = path.slice(prefix.length);
-    if (!isUnambiguous(path) || uri.indexOf('#') >= 0
-            || !path.startsWith(prefix) || (rest !== '' && rest[0] !== '/')) {
-        throw invalid('the path can be read in more than one way: no “//”, dot segments, “;”, backslash, '
-                      + 'or encoded slash, dot or percent sign');
+    if (!path.startsWith(prefix) || (rest !== '' && rest[0] !== '/')) {
+        throw ambiguous();
     }
     const url = r.variables.mcp_url;
     r.variables.mcp_upstream = 'http://gateway_nowhere';
@@ -181,6 +193,25 @@ function route(r) {
     r.variables.mcp_backend_cookie = forward ? r.variables.http_cookie : otherCookies(r.variables.http_cookie);
 }
 
+/* The path as sent, without the query. */
+function pathOf(r) {
+    const uri = r.variables.request_uri;
+    if (!r.variables.request.startsWith(r.method + ' ' + uri)) {
+        throw invalid('the request target must be a path: with a host of its own, there would be two');
+    }
+    const query = uri.indexOf('?');
+    const path = query < 0 ? uri : uri.slice(0, query);
+    if (!isUnambiguous(path) || uri.indexOf('#') >= 0) {
+        throw ambiguous();
+    }
+    return path;
+}
+
+function ambiguous() {
+    return invalid('the path can be read in more than one way: no “//”, dot segments, “;”, backslash, '
+                   + 'or encoded slash, dot or percent sign');
+}
+
 function isUnambiguous(path) {
     // Most paths: no percent sign, and no segment that is empty or begins with a dot.
     if (/^(?:\/[A-Za-z0-9_~][A-Za-z0-9._~-]*)+$/.test(path)) {
@@ -196,7 +227,8 @@ function otherCookies(header) {
     }
     return header.split(';').filter((pair) => {
         const name = pair.split('=')[0].trim();
-        return name !== 'mcp_gateway_session' && name !== '__Host-mcp_gateway_session';
+        return name !== 'mcp_gateway_session' && name !== '__Host-mcp_gateway_session'
+            && !name.startsWith('__Host-mcp_gateway_sign_in_') && !name.startsWith('mcp_gateway_sign_in_');
     }).join(';').trim();
 }
 
@@ -589,11 +621,27 @@ function refused(r) {
     }
     // After a retry there are the statuses of all attempts: “502, 401”.
     const status = /401$/.test(r.variables.auth_status) ? 401 : 403;
+    if (status === 401 && isPerson(r)) {
+        const here = encodeURIComponent(r.variables.request_uri);
+        r.headersOut['Cache-Control'] = 'no-store';
+        r.headersOut['X-Auth-Error'] = error.details.error_code;
+        r.return(302, r.variables.gateway_url + '/oauth2/login/cognito?redirect=' + here);
+        return;
+    }
     // nginx passes the challenge on by itself for 401, and drops it for 403.
     if (status === 403 && r.variables.auth_www_authenticate) {
         r.headersOut['WWW-Authenticate'] = r.variables.auth_www_authenticate;
     }
     send(r, status, error);
+}
+
+/* Somebody who opens a page, and no program: those offer a token, or ask for something else than a page. */
+function isPerson(r) {
+    if (r.method !== 'GET' || r.headersIn['Authorization'] !== undefined) {
+        return false;
+    }
+    const mode = r.headersIn['Sec-Fetch-Mode'];
+    return (mode === undefined || mode === 'navigate') && /\btext\/html\b/i.test(r.headersIn['Accept'] || '');
 }
 
 /* auth_request makes 500 of whatever is not 2xx, 401 or 403: no decision, so nobody is let in. */
@@ -629,4 +677,4 @@ function notFound(r) {
     refuse(r, new Refusal(404, 'SERVER_UNKNOWN', 'no MCP server has this path; expected /<server>/…'));
 }
 
-export default { inspect, refused, unavailable, unreachable, tooLarge, malformed, methodNotAllowed, notFound };
+export default { inspect, page, refused, unavailable, unreachable, tooLarge, malformed, methodNotAllowed, notFound };

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from auth_server import cognito, values
 from auth_server.cli.errors import CommandError, WrongUseError
 from auth_server.cli.output import complain, say, say_json
+from auth_server.client.credentials import CognitoClientCredentials, Held, agent_settings
+from auth_server.client.errors import CognitoAuthenticationError
 from auth_server.errors import ConfigurationError, Mistake
-from auth_server.settings import environment, some_settings
+from auth_server.settings import environment
 
 if TYPE_CHECKING:
     import argparse
@@ -45,8 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
             "client credentials need an app client with a secret"
         )
     try:
-        token = asyncio.run(_get(arguments, settings))
-    except cognito.CognitoError as error:
+        token = _get(arguments, settings)
+    except (cognito.CognitoError, CognitoAuthenticationError) as error:
         remedy = _REMEDIES.get(error.code, "")
         raise CommandError(f"{error}{f'; {remedy}' if remedy else ''}") from None
     if arguments.json:
@@ -69,18 +72,13 @@ def _settings(arguments: argparse.Namespace) -> Settings:
             environ.pop(f"{base}_FILE", None)
             environ[name] = value
             names[name] = names[base] = flag
-    wanted = ["COGNITO_CLIENT_ID", "COGNITO_CLIENT_SECRET"]
-    if arguments.token_url is None:
-        wanted += ["COGNITO_DOMAIN"]
-        if not _is_host(environ.get("COGNITO_DOMAIN", "")):
-            # Cognito's own domains hold the pool's region, and the discovery document is the pool's.
-            wanted += ["COGNITO_USER_POOL_ID", "AWS_REGION", "COGNITO_ISSUER"]
-            if not {"COGNITO_USER_POOL_ID", "COGNITO_USER_POOL_ID_FILE"} & environ.keys():
-                raise CommandError(
-                    "where is the token endpoint? Set COGNITO_USER_POOL_ID, or give --domain or --token-url"
-                )
+    needs_pool = arguments.token_url is None and not _is_host(environ.get("COGNITO_DOMAIN", ""))
+    if needs_pool and not {"COGNITO_USER_POOL_ID", "COGNITO_USER_POOL_ID_FILE"} & environ.keys():
+        raise CommandError(
+            "where is the token endpoint? Set COGNITO_USER_POOL_ID, or give --domain or --token-url"
+        )
     try:
-        return some_settings(environ, *wanted)
+        return agent_settings(environ, token_url=arguments.token_url)
     except ConfigurationError as error:
         raise ConfigurationError(
             [Mistake(names.get(found.place, found.place), found.message) for found in error.mistakes]
@@ -91,7 +89,7 @@ def _is_host(domain: str) -> bool:
     return "." in domain or "://" in domain
 
 
-async def _get(arguments: argparse.Namespace, settings: Settings) -> cognito.MachineToken:
+def _get(arguments: argparse.Namespace, settings: Settings) -> Held:
     if arguments.token_url is not None:
         try:
             url = values.url(arguments.token_url)
@@ -100,8 +98,12 @@ async def _get(arguments: argparse.Namespace, settings: Settings) -> cognito.Mac
     elif settings.domain:
         url = f"{settings.domain}/oauth2/token"
     else:
-        url = await cognito.discover_token_endpoint(settings.pools[0].issuers)
+        url = asyncio.run(cognito.discover_token_endpoint(settings.pools[0].issuers))
     if values.is_exposed(url):
         complain(f"warning: {url} is http on another machine: the secret travels in clear text; use https")
+    # The class would say it in the log.
+    logging.getLogger("auth_server").addHandler(logging.NullHandler())
     scopes = [scope for given in arguments.scope for scope in given.split()]
-    return await cognito.client_credentials(url, settings.client_id, settings.client_secret, scopes)
+    return CognitoClientCredentials(
+        settings.client_id, settings.client_secret, token_url=url, scopes=scopes
+    ).token()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import secrets
 import signal
 import socket
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,6 +61,8 @@ async def run(plan: Plan, environ: Mapping[str, str]) -> None:
         "GATEWAY_URL": plan.gateway_url,
         "LOG_LEVEL": "WARNING",
     }
+    state = tempfile.TemporaryDirectory(prefix="mcp-demo-")
+    settings.setdefault("REVOCATION_URL", f"sqlite://{state.name}/revocations.sqlite")
     stand_in = [sys.executable, "-m", "auth_server.demo.stand_in", "--port", str(cognito)]
     stand_in += ["--gateway-url", plan.gateway_url, "--issuer-base", f"http://localhost:{cognito}"]
     companions = [
@@ -83,13 +84,14 @@ async def run(plan: Plan, environ: Mapping[str, str]) -> None:
     async def announce() -> None:
         print(introduction(plan.gateway_url, issuer, known), flush=True)  # noqa: T201 - what the demo is for
 
-    await gateway.run(
-        plan,
-        settings,
-        companions=companions,
-        companion_addresses=[("127.0.0.1", port) for port in (cognito, *mcp)],
-        on_ready=announce,
-    )
+    with state:
+        await gateway.run(
+            plan,
+            settings,
+            companions=companions,
+            companion_addresses=[("127.0.0.1", port) for port in (cognito, *mcp)],
+            on_ready=announce,
+        )
 
 
 def introduction(
@@ -99,13 +101,6 @@ def introduction(
 
     `issuer` is where a browser and curl reach the pool.
     """
-    # A pool asks for PKCE (RFC 7636); this verifier is nobody's, the address is there to be looked at.
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(secrets.token_bytes()).digest()).decode().rstrip("=")
-    sign_in = (
-        f"{issuer}/oauth2/authorize?response_type=code&client_id=demo-web&scope=openid"
-        f"&redirect_uri={gateway_url}/oauth2/callback/cognito"
-        f"&code_challenge={challenge}&code_challenge_method=S256"
-    )
     return f"""
 The gateway is ready on {gateway_url}, in front of the MCP servers {" and ".join(SERVERS)}.
 
@@ -125,7 +120,7 @@ This one is not, and is refused with ACCESS_DENIED:
 Agents   demo-agent (scope mcp-servers-restricted/read)  secret {known["demo-agent"]}
          demo-admin-agent (all scopes)                   secret {known["demo-admin-agent"]}
 People   {", ".join(f"{name} / {known[name]}" for name in PEOPLE)}
-Sign in  {sign_in}
+Sign in  {gateway_url}/oauth2/login/cognito
 
 What each may call is said in {scopes_file()}. {ending}
 """

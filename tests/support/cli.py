@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import httpx
 import pytest
@@ -188,12 +188,14 @@ def stand_in() -> Iterator[StandIn]:
 
 
 @contextlib.contextmanager
-def serving(make_app: Callable[[str], ASGIApp]) -> Iterator[str]:
+def serving(make_app: Callable[[str], ASGIApp], lifespan: Literal["on", "off"] = "off") -> Iterator[str]:
     """Serve an app on a free port of 127.0.0.1 and yield its base URL."""
     # The socket listens before the server runs, so that the first request waits instead of failing.
     listener = socket.create_server(("127.0.0.1", 0))
     base = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    config = uvicorn.Config(make_app(base), log_level="warning", access_log=False, ws="none", lifespan="off")
+    config = uvicorn.Config(
+        make_app(base), log_level="warning", access_log=False, ws="none", lifespan=lifespan
+    )
     config.timeout_graceful_shutdown = 1
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

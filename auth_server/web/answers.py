@@ -1,0 +1,119 @@
+"""Answers to people and programs: pages under a strict policy, JSON, redirects, and errors as either."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from starlette.responses import Response
+
+from auth_server import headers as h
+from auth_server import pages, responses
+from auth_server.cognito import CognitoError
+from auth_server.errors import ErrorCode, InvalidRequest, Refusal, Unavailable
+from auth_server.web.problems import Problem, problem_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from auth_server.web.context import Visit
+
+log = logging.getLogger("auth_server")
+
+# On every answer. The referrer stays for this origin: without one, browsers send `Origin: null` with forms.
+_ALWAYS = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+def page(template: str, *, status: int = 200, leads_to: str = "", **values: Any) -> Response:
+    """Return a page.
+
+    `leads_to` is a URL that its form ends up at: browsers hold redirects to form-action, too.
+    """
+    policy = (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; "
+        f"frame-ancestors 'none'; form-action 'self'{_origin(leads_to)}"
+    )
+    body = pages.render(template, **values)
+    given = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy}
+    return Response(body, status, _ALWAYS | given)
+
+
+def data(value: Mapping[str, Any], *, status: int = 200) -> Response:
+    """Return JSON."""
+    body = json.dumps(value, separators=(",", ":"))
+    return Response(body, status, _ALWAYS | {"Content-Type": "application/json"})
+
+
+def redirect(location: str, *, status: int = 302) -> Response:
+    """Send the browser on."""
+    return Response("", status, _ALWAYS | {"Location": location})
+
+
+def nothing() -> Response:
+    """Return success without a body."""
+    return Response(status_code=204, headers=_ALWAYS)
+
+
+def asset(found: pages.Asset, *, exact: bool) -> Response:
+    """Return a file of the pages; for good, where its address names this very content."""
+    kept = "public, max-age=31536000, immutable" if exact else "no-cache"
+    return Response(found.body, 200, _ALWAYS | {"Content-Type": found.media_type, "Cache-Control": kept})
+
+
+def refused(visit: Visit, error: Exception) -> Response:
+    """Return what the person or the program is told; an unforeseen error is 503 and tells nothing."""
+    match error:
+        case Problem():
+            problem = error
+        case Refusal():
+            problem = problem_of(error)
+        case CognitoError():
+            log.error("cognito failed", extra={"fields": {"reason": str(error)[:300]}})
+            problem = problem_of(
+                Unavailable(ErrorCode.AUTH_UNAVAILABLE, "Cognito does not answer; try again")
+            )
+        case _:
+            # Only its type: the text of a stranger's exception may hold what it choked on.
+            log.error("failed", extra={"fields": {"exception": type(error).__name__, "path": _path(visit)}})
+            problem = problem_of(Unavailable(ErrorCode.AUTH_UNAVAILABLE, "this gateway failed; try again"))
+    about = visit.about
+    answer = responses.refused(problem.refusal, about, now=visit.now)
+    if isinstance(problem.refusal, InvalidRequest):
+        answer = replace(answer, status=400)  # 403 is for auth_request, which carries no 400
+    fields = {
+        "status": answer.status,
+        "error_code": problem.refusal.code.value,
+        "message": problem.refusal.message,
+        "path": _path(visit),
+        "request_id": about.request_id,
+    }
+    log.info("refused", extra={"fields": fields})
+    if visit.is_person:
+        response = page("problem", status=answer.status, problem=problem, request_id=about.request_id)
+        response.headers[h.AUTH_ERROR] = problem.refusal.code.value
+        return response
+    given = {name.decode(): value.decode() for name, value in answer.headers}
+    del given[h.AUTH_ERROR_BODY.lower()]  # for nginx, which cannot read a subrequest's body
+    del given["content-length"]
+    return Response(
+        answer.body, answer.status, {name.lower(): text for name, text in _ALWAYS.items()} | given
+    )
+
+
+def _path(visit: Visit) -> str:
+    return h.encode(visit.request.url.path[:200])
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f" {parts.scheme}://{parts.netloc}" if parts.netloc else ""

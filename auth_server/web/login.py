@@ -1,0 +1,150 @@
+"""Signing in with a browser: to Cognito and back (RFC 6749, section 4.1; RFC 7636; OpenID Connect Core)."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from auth_server import headers, jws, sessions, signin, tokens
+from auth_server.cognito import CognitoError
+from auth_server.errors import Refusal
+from auth_server.model import AuthMethod
+from auth_server.revocations import RevocationKind
+from auth_server.stores import StoreError
+from auth_server.web import answers, problems
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from auth_server.model import Identity
+    from auth_server.signin import Pending
+    from auth_server.web.context import Visit, Web
+
+log = logging.getLogger("auth_server")
+
+LOGIN = "/oauth2/login/cognito"
+CALLBACK = "/oauth2/callback/cognito"
+
+_ERROR = re.compile(r"[a-z_]{1,40}")  # RFC 6749's and OpenID Connect's error codes are such words
+
+
+async def login(web: Web, visit: Visit) -> Response:
+    """Remember what this sign-in is for, and send the browser to Cognito."""
+    if not web.can_sign_in:
+        raise problems.not_configured()
+    query = visit.query()
+    gateway_url = web.settings.gateway_url
+    target = signin.return_target(query.get("redirect", "/"), gateway_url)
+    if visit.elsewhere and "here" not in query:
+        # Cognito returns to GATEWAY_URL's host, and cookies of another one would not come along. Once: a
+        # proxy that changes the Host would turn this into a circle.
+        return answers.redirect(f"{gateway_url}{LOGIN}?{urlencode({'redirect': target, 'here': '1'})}")
+    endpoints = await web.provider.endpoints()
+    pending = signin.Pending.begin(secrets.token_bytes(96), target, now=visit.now)
+    keys, path = web.settings.secret_keys, _cookie_path(web)
+    for name in signin.superfluous(visit.cookies(), keys, secure=web.is_secure, now=visit.now):
+        visit.drop_cookie(name, path=path)
+    visit.keep_cookie(
+        signin.cookie_name(pending.state, secure=web.is_secure),
+        pending.sealed(keys, now=visit.now),
+        max_age=signin.LIFETIME,
+        path=path,
+    )
+    question = pending.question(web.settings.client_id, _redirect_uri(web))
+    return answers.redirect(f"{endpoints.authorize}{'&' if '?' in endpoints.authorize else '?'}{question}")
+
+
+async def callback(web: Web, visit: Visit) -> Response:
+    """Take Cognito's answer: only that to a question of this browser, and only once."""
+    if not web.can_sign_in:
+        raise problems.not_configured()
+    query = visit.query()
+    state = query.get("state", "")
+    keys, secure = web.settings.secret_keys, web.is_secure
+    pending = signin.find(state, visit.cookies(), keys, secure=secure, now=visit.now)
+    if pending is None:
+        if await visit.signed_in() is not None:
+            return answers.redirect("/")  # reloaded, or reached with the back button: it was done before
+        raise problems.not_begun_here()
+    visit.drop_cookie(signin.cookie_name(state, secure=secure), path=_cookie_path(web))
+    try:
+        person = await _person(web, visit, query, pending)
+    except problems.Problem as problem:
+        problem.target = pending.target
+        raise
+    await _replace_session(web, visit)
+    cookie = mint(web, person, now=visit.now)
+    visit.keep_cookie(web.session_cookie, cookie, max_age=web.settings.session_max_age)
+    fields = {"user": headers.encode(person.identity.username), "request_id": visit.about.request_id}
+    log.info("signed in", extra={"fields": fields})
+    return answers.redirect(pending.target, status=303)
+
+
+def mint(web: Web, person: tokens.Person, *, now: float) -> str:
+    """Return the cookie of a new session; raises Problem where it cannot be small enough."""
+    known = person.identity
+    session = sessions.Session(
+        known.username, known.groups, secrets.token_urlsafe(16), known.email, person.name
+    )
+    mapped = tuple(group for group in known.groups if group in web.policy_file.policy.groups)
+    # A group that scopes.yml does not know grants nothing: it is what is left out where not all fit.
+    for fitting in (session, replace(session, groups=mapped)):
+        try:
+            return sessions.mint(fitting, web.settings.secret_keys, now=now)
+        except ValueError:
+            continue
+    raise problems.too_many_groups()
+
+
+async def end(web: Web, identity: Identity, *, now: float) -> None:
+    """End a session for everybody who has a copy of it; raises StoreError where that cannot be kept."""
+    if web.revocations is not None and identity.session_id:
+        await web.revocations.revoke(RevocationKind.SESSION, identity.session_id, now=now)
+
+
+async def _person(web: Web, visit: Visit, query: dict[str, str], pending: Pending) -> tokens.Person:
+    """Return who Cognito says this is, as verified; raises Problem."""
+    error, code, settings = query.get("error"), query.get("code", ""), web.settings
+    if error is not None:
+        raise problems.refused_by_cognito(error if _ERROR.fullmatch(error) else "an unknown error")
+    if query.get("iss", settings.pools[0].issuers[0]) not in settings.pools[0].issuers:
+        raise problems.not_begun_here()  # an answer of somebody else's (RFC 9207)
+    redirect_uri = _redirect_uri(web)
+    try:
+        answer = await web.provider.exchange(code, verifier=pending.verifier, redirect_uri=redirect_uri)
+    except CognitoError as failure:
+        log.warning("code not exchanged", extra={"fields": {"reason": str(failure)[:300]}})
+        raise problems.refused_code(failure, redirect_uri=redirect_uri) from None
+    asked = tokens.SignIn(settings.client_id, pending.nonce, answer.access_token)
+    try:
+        token = jws.parse(answer.id_token, max_length=settings.max_token_length)
+        key, _ = await web.keys.get(token)
+        # Of the pool that was asked, whatever other pools are trusted.
+        return tokens.verify_sign_in(jws.verify(token, key), settings.pools[0], asked, now=visit.now)
+    except Refusal as refusal:
+        raise problems.refused_token(refusal) from None
+
+
+async def _replace_session(web: Web, visit: Visit) -> None:
+    """End the session that this browser had: who planted it, or copied it, has nothing of the new one."""
+    visit.drop_session()
+    old = await visit.signed_in()
+    if old is None or old.method is not AuthMethod.SESSION_COOKIE:
+        return
+    try:
+        await end(web, old, now=visit.now)
+    except StoreError as error:
+        log.error("old session not ended", extra={"fields": {"reason": str(error)}})  # noqa: TRY400 - the reason is all
+
+
+def _redirect_uri(web: Web) -> str:
+    return f"{web.settings.gateway_url}{CALLBACK}"
+
+
+def _cookie_path(web: Web) -> str:
+    """Return where browsers send the cookies of sign-ins; with the prefix `__Host-` it must be everywhere."""
+    return "/" if web.is_secure else "/oauth2/"

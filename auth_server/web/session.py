@@ -1,0 +1,160 @@
+"""`/session` for programs, and signing out for people."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from auth_server import headers, jws, sessions, strict_json, tokens
+from auth_server.cognito import CognitoError
+from auth_server.errors import ErrorCode, InvalidRequest, Unauthenticated, Unavailable
+from auth_server.model import AuthMethod, BearerToken
+from auth_server.stores import StoreError
+from auth_server.web import answers, problems
+from auth_server.web.login import end, mint
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from auth_server.model import Identity
+    from auth_server.web.context import Visit, Web
+
+log = logging.getLogger("auth_server")
+
+LOGOUT = "/oauth2/logout/cognito"
+
+
+async def show(web: Web, visit: Visit) -> Response:
+    """Answer GET /session: who am I."""
+    return answers.data(described(web, await visit.who()))
+
+
+async def create(web: Web, visit: Visit) -> Response:
+    """Answer POST /session: a verified user token becomes a session of this gateway."""
+    visit.check_origin()
+    if not web.settings.secret_keys:
+        raise problems.not_configured()
+    raw, rules = await _user_token(web, visit)
+    token = jws.parse(raw, max_length=web.settings.max_token_length)
+    key, pool = await web.keys.get(token)
+    payload = jws.verify(token, key)
+    identity = tokens.verify(payload, pool, rules, now=visit.now)
+    if identity.resources:
+        raise Unauthenticated(
+            ErrorCode.INVALID_AUDIENCE,
+            "the token is bound to a resource, and a session counts for all; use one that is not bound",
+        )
+    person = tokens.person(payload, identity)
+    if web.revocations is not None:
+        await web.revocations.confirm(identity)
+    cookie = mint(web, person, now=visit.now)
+    visit.keep_cookie(web.session_cookie, cookie, max_age=web.settings.session_max_age)
+    log.info("session opened", extra={"fields": {"user": headers.encode(identity.username)}})
+    made = sessions.verify(
+        cookie, web.settings.secret_keys, max_age=web.settings.session_max_age, now=visit.now
+    )
+    return answers.data(described(web, made) | {"cookie": {"name": web.session_cookie, "value": cookie}})
+
+
+async def delete(web: Web, visit: Visit) -> Response:
+    """Answer DELETE /session: end the session that the cookie stands for."""
+    visit.check_origin()
+    identity = await visit.who()
+    if identity.method is not AuthMethod.SESSION_COOKIE:
+        raise InvalidRequest("there is no session to end: the request has a token, and no session cookie")
+    visit.drop_session()
+    try:
+        await end(web, identity, now=visit.now)
+    except StoreError as error:
+        log.error("session not ended", extra={"fields": {"reason": str(error)}})  # noqa: TRY400 - the reason is all
+        message = "the session could not be ended everywhere; try again"
+        raise Unavailable(ErrorCode.AUTH_UNAVAILABLE, message) from None
+    return answers.nothing()
+
+
+async def logout(web: Web, visit: Visit) -> Response:
+    """End the session here and at Cognito.
+
+    A link on another site may lead here, so that a GET from there only asks. Browsers say where a request
+    comes from (Sec-Fetch-Site); where they do not, a person is asked as well.
+    """
+    if visit.method == "POST":
+        visit.check_origin()
+    elif not _is_own_wish(visit):
+        return answers.page("sign_out", leads_to=await _logout_url(web) or "", logout=LOGOUT)
+    visit.drop_session()
+    identity = await visit.signed_in()
+    if identity is not None and identity.method is AuthMethod.SESSION_COOKIE:
+        try:
+            await end(web, identity, now=visit.now)
+        except StoreError as error:
+            log.error("session not ended", extra={"fields": {"reason": str(error)}})  # noqa: TRY400 - the reason is all
+            raise problems.signed_out_here_only("the revocation store is down") from None
+        log.info("signed out", extra={"fields": {"user": headers.encode(identity.username)}})
+    if not web.can_sign_in:
+        return answers.redirect("/", status=303)
+    url = await _logout_url(web)
+    if url is None:
+        raise problems.signed_out_here_only("Cognito does not answer")
+    return answers.redirect(url, status=303 if visit.method == "POST" else 302)
+
+
+def described(web: Web, identity: Identity) -> dict[str, Any]:
+    """Return an identity as JSON has it."""
+    until = datetime.fromtimestamp(identity.expires_at, UTC).isoformat(timespec="seconds")
+    return {
+        "username": identity.username,
+        "email": identity.email,
+        "client_id": identity.client_id,
+        "groups": list(identity.groups),
+        "scopes": list(web.policy_file.policy.effective_scopes(identity)),
+        "auth_method": identity.method.value,
+        "expires_at": until.replace("+00:00", "Z"),
+    }
+
+
+async def _user_token(web: Web, visit: Visit) -> tuple[str, tokens.Rules]:
+    """Return the token, from the body or from Authorization, and the rules that it is held to."""
+    settings, uses = web.settings, web.settings.token_uses
+    if visit.incoming.get(headers.AUTHORIZATION) is not None:
+        credential = headers.credential(visit.incoming)
+        raw = credential.raw if isinstance(credential, BearerToken) else ""
+    else:
+        raw, uses = await _id_token(visit), frozenset({tokens.ID})
+    rules = tokens.Rules(
+        clients=settings.allowed_client_ids,
+        token_uses=uses,
+        audiences=frozenset({settings.gateway_url}),
+        max_auth_age=settings.max_auth_age,
+    )
+    return raw, rules
+
+
+async def _id_token(visit: Visit) -> str:
+    content = (visit.incoming.get(b"content-type") or "").partition(";")[0].strip().lower()
+    if content != "application/json":
+        raise InvalidRequest("send application/json with an id_token, or a token in Authorization")
+    try:
+        found = strict_json.parse_object(await visit.body()).get("id_token")
+    except ValueError as error:
+        raise InvalidRequest(f"the body is {error}") from None
+    if not isinstance(found, str):
+        raise InvalidRequest("the body has no id_token, a string")
+    return found
+
+
+async def _logout_url(web: Web) -> str | None:
+    """Return where Cognito ends its own session and comes back from; None where it cannot be learned."""
+    try:
+        endpoints = await web.provider.endpoints()
+    except CognitoError:
+        return None
+    back = {"client_id": web.settings.client_id, "logout_uri": f"{web.settings.gateway_url}/"}
+    return f"{endpoints.logout}{'&' if '?' in endpoints.logout else '?'}{urlencode(back)}"
+
+
+def _is_own_wish(visit: Visit) -> bool:
+    site = visit.incoming.get(b"sec-fetch-site")
+    return site in {"same-origin", "none"} or (site is None and not visit.is_person)
