@@ -11,7 +11,7 @@ up: $(VENV)/.installed nginx
 
 test: $(VENV)/.installed-dev nginx lint
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --coverage-bars --ignore=tests/compose $(PYTEST_OPTIONS)
+	$(BIN)/coverage run -m pytest --coverage-bars -n 3 --dist worksteal --ignore=tests/compose $(PYTEST_OPTIONS)
 
 # Needs a container engine: docker, or podman behind DOCKER_HOST.
 test-compose: $(VENV)/.installed-dev

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import warnings
+
 import pytest
 from coverage import Coverage
+from coverage.exceptions import CoverageWarning
 from support import coverage_bars
 
 _REPORT = pytest.StashKey[str]()
@@ -11,13 +14,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--coverage-bars", action="store_true", help="fail where the coverage bars are missed")
 
 
+@pytest.hookimpl(trylast=True)  # when the processes that run tests side by side have ended
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Judge coverage inside the run, so that its result is part of pytest's own."""
     running = Coverage.current()
     if not session.config.getoption("--coverage-bars") or running is None:
         return
     running.stop()
-    running.save()
+    with warnings.catch_warnings():
+        # Where other processes run the tests, this one has nothing of its own.
+        warnings.simplefilter("ignore", CoverageWarning)
+        running.save()
+    if hasattr(session.config, "workerinput"):
+        return
     met, session.config.stash[_REPORT] = coverage_bars.judge()
     if not met and exitstatus == 0:
         session.exitstatus = 1

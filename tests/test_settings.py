@@ -336,7 +336,7 @@ def test_a_setting_misspelt_is_warned_of() -> None:
     [
         ("tooshort", "shorter than 32 bytes"),
         ("x" * 31, "shorter than 32 bytes"),
-        (secrets.token_hex(16), "hex of fewer than 64 digits"),
+        ("9f1c04e7b35a8d62c0e4f7712ab95d38", "hex of fewer than 64 digits"),
         ("x" * 64, "too regular"),
         ("changeme" * 5, "a placeholder"),
         ("please-Change_Me-0123456789-qwertz-!", "a placeholder"),

@@ -222,6 +222,7 @@ def test_a_sign_in_comes_back() -> None:
         sealed.seal("another-purpose", b"{}", [KEY], now=NOW),
         sealed.seal(signin.PURPOSE, b"not JSON", [KEY], now=NOW),
     ],
+    ids=["empty", "short", "surrogate", "umlaut", "a session", "sealed for something else", "not JSON"],
 )
 def test_what_was_not_sealed_as_a_sign_in(cookie: str) -> None:
     """A session, a value sealed for something else, and nonsense are no sign-in."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -59,10 +60,19 @@ class Gateway:
         return self.process.wait(20)
 
 
+# Below those that the system gives to connections, and from another start in each process that runs tests:
+# between the look and the use of a port nobody else takes it.
+_PORTS = itertools.cycle([*range(20_000, 32_000)])
+for _ in range(os.getpid() * 997 % 12_000):
+    next(_PORTS)
+
+
 def free_port() -> int:
     """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    for port in _PORTS:
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("unreachable: the ports go round")
 
 
 def environment(jwks_url: str, scopes_file: Path, **changes: str) -> dict[str, str]:
