@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.routing import Route
 
 from auth_server import headers
-from auth_server.web import answers, home, login, session
+from auth_server.web import answers, home, login, metadata, session
 from auth_server.web.context import Visit, Web
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ def routes(web: Web) -> list[Route]:
         ("POST", "/session", session.create),
         ("DELETE", "/session", session.delete),
         ("GET", "/assets/{digest}/{name}", home.asset),
+        ("GET", metadata.RESOURCE, metadata.resource),
+        ("GET", metadata.AUTHORIZATION_SERVER, metadata.authorization_server),
     ]
     by_path: dict[str, dict[str, Handler]] = {}
     for method, path, handler in table:

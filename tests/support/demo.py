@@ -64,6 +64,10 @@ class Demo:
         """Return an agent's printed secret."""
         return self._found(rf"{agent} \(.*\) +secret (\S+)")
 
+    def password(self, user: str) -> str:
+        """Return a person's printed password."""
+        return self._found(rf"{user} / ([^\s,]+)")
+
     def cookie(self, user: str) -> str:
         """Return a session cookie's value for one of the demo's people."""
         groups = (GROUPS[user],) if user in GROUPS else ()
