@@ -4,12 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: up test test-compose lint lock nginx clean
+.PHONY: up test test-compose lint lock nginx redis clean
 
 up: $(VENV)/.installed nginx
 	$(BIN)/auth-server demo $(DEMO_OPTIONS)
 
-test: $(VENV)/.installed-dev nginx lint
+test: $(VENV)/.installed-dev nginx redis lint
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --coverage-bars -n 3 --dist worksteal --ignore=tests/compose $(PYTEST_OPTIONS)
 
@@ -32,6 +32,9 @@ lock:
 
 nginx:
 	@deploy/install-nginx
+
+redis:
+	@deploy/install-redis
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -56,32 +56,28 @@ def create_app(settings: Settings) -> Sidecar:
     policy_file = PolicyFile(settings.scopes_file)
     policy_file.load_first()
     keys = Keys(settings.pools, refresh=settings.jwks_refresh, max_stale=settings.jwks_max_stale)
-    revocations = None
-    if settings.revocation_url:
-        revocations = Revocations(
-            open_store(settings.revocation_url), session_max_age=settings.session_max_age
-        )
+    store = open_store(settings.revocation_url)
+    store.prepare()
+    revocations = Revocations(store, session_max_age=settings.session_max_age)
     validator = Validator(settings, keys, policy_file, revocations)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(keys.run()), asyncio.create_task(policy_file.watch())]
-        if revocations is not None:
-            await revocations.look()
-            tasks.append(asyncio.create_task(revocations.follow()))
+        await revocations.look()
+        running = (keys.run(), policy_file.watch(), revocations.follow())
+        tasks = [asyncio.create_task(part) for part in running]
         log.info("started", extra={"fields": {"scopes_file": str(settings.scopes_file)}})
         yield
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if revocations is not None:
-            await revocations.aclose()
+        await revocations.aclose()
 
     async def healthz(_: Request) -> JSONResponse:
         return JSONResponse({"status": "alive"})
 
     async def readyz(_: Request) -> JSONResponse:
-        ready = keys.ready
+        ready = keys.ready and revocations.ready
         state = {
             "status": "ready" if ready else "not ready",
             "keys": keys.state(),
@@ -91,6 +87,7 @@ def create_app(settings: Settings) -> Sidecar:
                 "loaded_at": policy_file.loaded_at,
                 "last_error": policy_file.error,
             },
+            "revocations": revocations.state(),
         }
         return JSONResponse(state, status_code=200 if ready else 503)
 

@@ -30,6 +30,8 @@ log = logging.getLogger("auth_server")
 
 DAY = 86_400  # Cognito's longest life of an access or ID token
 MARGIN = 120  # for clocks that differ, and the leeway of tokens
+AHEAD = 30  # seconds that the iat of a token or cookie which counts today may lie in the future
+IN_FORCE = 1.0  # seconds until every worker that can reach the store knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +96,14 @@ class Revocations:
     async def revoke(self, kind: RevocationKind, value: str, *, now: float) -> Revocation:
         """End a session, or all that a user or client holds now; return once the store has it.
 
+        What a user or client gets within the next AHEAD seconds is ended, too: a clock that runs so far
+        before ours may have dated what is held now.
+
         Raises StoreError where the store cannot take it. It then counts in this worker alone, which writes it
         as soon as the store is back. Raises ValueError for an empty value.
         """
-        revocation = Revocation(kind, value, now, now + self._lifetime)
+        until = now if kind is RevocationKind.SESSION else now + AHEAD
+        revocation = Revocation(kind, value, until, until + self._lifetime)
         self._revoked.add(revocation)
         try:
             await self._store.add([revocation])

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
 
 from dotenv import dotenv_values
 
@@ -84,6 +85,8 @@ SETTINGS = (
     Setting("MAX_TOKEN_LENGTH", "characters of a token; a longer one is refused unread", "16384"),
 )
 _NAMES = frozenset(setting.name for setting in SETTINGS)
+# Not ours to document: systemd and the XDG Base Directory Specification say what they are.
+_STATE = ("STATE_DIRECTORY", "XDG_STATE_HOME", "HOME")
 
 _CLIENT_ID = re.compile(r"[\w+.:-]{1,128}", re.ASCII)
 _DOMAIN_PREFIX = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -150,7 +153,7 @@ class Settings:
             gateway_url=_gateway_url(variables),
             allowed_hosts=variables.value("ALLOWED_HOSTS", _hosts, ()),
             decision_ttl=variables.integer("DECISION_TTL", 5, 0, 300),
-            revocation_url=variables.value("REVOCATION_URL", _revocation_url, ""),
+            revocation_url=variables.value("REVOCATION_URL", _revocation_url, _default_store(environ)),
             log_format=variables.choice("LOG_FORMAT", "", _LOG_FORMATS),
             log_level=variables.choice("LOG_LEVEL", "info", _LOG_LEVELS),
             jwks_refresh=variables.integer("JWKS_REFRESH", 300, 1, 86_400),
@@ -187,7 +190,8 @@ def some_settings(environ: Mapping[str, str], *names: str) -> Settings:
 
     Raises ConfigurationError for mistakes in these. A pool is put in where none is asked for.
     """
-    kept = {key: environ[key] for name in names for key in (name, name + FILE) if key in environ}
+    asked = (*names, *_STATE)
+    kept = {key: environ[key] for name in asked for key in (name, name + FILE) if key in environ}
     if not {"COGNITO_USER_POOL_ID", "COGNITO_USER_POOL_ID_FILE"} & kept.keys():
         kept["COGNITO_USER_POOL_ID"] = _ANY_POOL
     return Settings.from_environ(kept)
@@ -283,6 +287,21 @@ def _revocation_url(text: str) -> str:
     if not _REVOCATION_URL.fullmatch(text):
         raise ValueError("expected sqlite:///path or redis://host:port/0")
     return text
+
+
+def _default_store(environ: Mapping[str, str]) -> str:
+    """Return the URL of the SQLite file in the state folder; empty where there is no such folder.
+
+    The folder is the one that systemd made (StateDirectory=), else one in the user's own.
+    """
+    given = {name: environ.get(name, "") for name in _STATE}
+    folders = (
+        Path(given["STATE_DIRECTORY"].partition(":")[0]),
+        Path(given["XDG_STATE_HOME"], "mcp-auth-server"),
+        Path(given["HOME"], ".local/state/mcp-auth-server"),
+    )
+    folder = next((folder for folder in folders if folder.is_absolute()), None)
+    return f"sqlite://{quote(str(folder))}/revocations.sqlite" if folder else ""
 
 
 def _doubts(settings: Settings) -> list[Mistake]:

@@ -67,8 +67,9 @@ class Validator:
     """Holds what a decision needs; each decision sees one snapshot of the policy."""
 
     def __init__(
-        self, settings: Settings, keys: Keys, policy_file: PolicyFile, revocations: Revocations | None = None
+        self, settings: Settings, keys: Keys, policy_file: PolicyFile, revocations: Revocations | None
     ) -> None:
+        """Take the parts; without `revocations` (a command that only looks) nothing counts as revoked."""
         self._settings = settings
         self._keys = keys
         self._policy_file = policy_file

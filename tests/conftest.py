@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import tempfile
 import warnings
 
 import pytest
@@ -8,6 +10,17 @@ from coverage.exceptions import CoverageWarning
 from support import coverage_bars
 
 _REPORT = pytest.StashKey[str]()
+_STATE = pytest.StashKey["tempfile.TemporaryDirectory[str]"]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep whatever a test starts out of the user's own state folder."""
+    config.stash[_STATE] = tempfile.TemporaryDirectory(prefix="mcp-auth-server-tests-")
+    os.environ["STATE_DIRECTORY"] = config.stash[_STATE].name
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[_STATE].cleanup()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

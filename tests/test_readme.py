@@ -113,7 +113,7 @@ def test_options_in_sentences_exist(
 ) -> None:
     """An option that a sentence names is one of some command."""
     command = Command(tmp_path, monkeypatch, capsys)
-    questions = ("check", "explain", "decode", "token", "login")
+    questions = ("check", "explain", "decode", "revoke", "token", "login")
     known = {option for name in questions for option in re.findall(r"--[a-z-]+", command(name, "--help").out)}
     assert set(re.findall(r"`(--[a-z-]+)`", README)) <= known
 

@@ -93,7 +93,33 @@ def test_the_table_names_every_setting_that_is_read(monkeypatch: pytest.MonkeyPa
     Settings.from_environ(Noting({"COGNITO_USER_POOL_ID": POOL}))
     names = {row.name for row in SETTINGS}
     assert len(names) == len(SETTINGS)
-    assert asked == names | {f"{name}_FILE" for name in names}
+    state_folder = {"STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"}
+    assert asked == names | {f"{name}_FILE" for name in names} | state_folder
+
+
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({"HOME": "/home/u"}, "sqlite:///home/u/.local/state/mcp-auth-server/revocations.sqlite"),
+        (
+            {"HOME": "/home/u", "XDG_STATE_HOME": "/var/x y"},
+            "sqlite:///var/x%20y/mcp-auth-server/revocations.sqlite",
+        ),
+        (
+            {"HOME": "/home/u", "XDG_STATE_HOME": "/x", "STATE_DIRECTORY": "/var/lib/a:/var/lib/b"},
+            "sqlite:///var/lib/a/revocations.sqlite",
+        ),
+        (
+            {"HOME": "/home/u", "XDG_STATE_HOME": "not/absolute"},
+            "sqlite:///home/u/.local/state/mcp-auth-server/revocations.sqlite",
+        ),
+        ({"HOME": "/home/u", "REVOCATION_URL": "redis://valkey"}, "redis://valkey"),
+        ({}, ""),
+    ],
+)
+def test_the_state_folder(environ: dict[str, str], url: str) -> None:
+    """Revocations are kept where systemd says, else in the user's own folder for state."""
+    assert read(**environ).revocation_url == url
 
 
 def test_secrets_do_not_show_in_representations() -> None:

@@ -39,7 +39,7 @@ class Door:
         self.policy_file.load_first()
         self.keys = Keys((POOL,))
         self.publish("access", "id")
-        self.validator = Validator(settings, self.keys, self.policy_file)
+        self.validator = Validator(settings, self.keys, self.policy_file, None)
 
     def publish(self, *names: str) -> None:
         """Let the pool's set hold these keys."""

@@ -8,6 +8,7 @@ from auth_server import scopes
 from auth_server.cli.output import complain, say, say_json
 from auth_server.errors import ConfigurationError, Mistake
 from auth_server.settings import Settings, environment, some_settings
+from auth_server.stores import open_store
 
 if TYPE_CHECKING:
     import argparse
@@ -20,6 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Report every mistake; return 1 if there is any."""
     mistakes: list[Mistake] = []
     settings = policy = None
+    place = ""
     try:
         environ = environment()
     except ConfigurationError as error:
@@ -27,8 +29,9 @@ def run(arguments: argparse.Namespace) -> int:
         environ = {}
     else:
         settings, policy = _read(environ, mistakes)
+        place = _store(settings, mistakes) if settings else ""
     warnings = [*(settings.warnings if settings else ()), *(policy.warnings if policy else ())]
-    summary = _summary(settings, policy) if settings and policy and not mistakes else {}
+    summary = _summary(settings, policy, place) if settings and policy and not mistakes else {}
     if arguments.json:
         say_json({"ok": not mistakes, "mistakes": _plain(mistakes), "warnings": _plain(warnings), **summary})
         return 1 if mistakes else 0
@@ -56,7 +59,19 @@ def _read(environ: Mapping[str, str], mistakes: list[Mistake]) -> tuple[Settings
     return settings, policy
 
 
-def _summary(settings: Settings, policy: Policy) -> dict[str, str | list[str]]:
+def _store(settings: Settings, mistakes: list[Mistake]) -> str:
+    """Return where revocations are kept. The file is not made here: it has to be the gateway's own."""
+    try:
+        store = open_store(settings.revocation_url, create=False)
+        store.prepare()
+    except ConfigurationError as error:
+        mistakes += error.mistakes
+        return ""
+    reach = "this machine alone; several share a redis://" if store.kind == "sqlite" else "every machine"
+    return f"{store.kind} {store.place}, for {reach}"
+
+
+def _summary(settings: Settings, policy: Policy, place: str) -> dict[str, str | list[str]]:
     clients = settings.allowed_client_ids
     return {
         "pools": [pool.id for pool in settings.pools],
@@ -64,6 +79,7 @@ def _summary(settings: Settings, policy: Policy) -> dict[str, str | list[str]]:
         if clients is None
         else sorted(clients) or "none: no token is accepted",
         "sessions": "accepted" if settings.secret_keys else "none: SECRET_KEY is not set",
+        "store": place,
         "policy": str(settings.scopes_file),
         "scopes": list(policy.scopes),
         "groups": list(policy.groups),

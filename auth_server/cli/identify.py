@@ -59,7 +59,7 @@ def _identify(settings: Settings, header: bytes, value: str) -> Identity | Refus
 async def _verified(settings: Settings, incoming: headers.Incoming) -> Identity | Refused:
     keys = Keys(settings.pools)
     # Who somebody is does not depend on scopes.yml: the file is named and not read.
-    validator = Validator(settings, keys, PolicyFile(settings.scopes_file))
+    validator = Validator(settings, keys, PolicyFile(settings.scopes_file), None)
     try:
         verified = await validator.identify(headers.credential(incoming), incoming, now=time.time())
     except Refusal as refusal:

@@ -128,11 +128,13 @@ def _gateway(arguments: argparse.Namespace) -> int:
     from auth_server.nginx_files import McpServer
     from auth_server.scopes import load
     from auth_server.settings import environment
+    from auth_server.stores import open_store
 
     environ = environment()
     environ.setdefault("GATEWAY_URL", environ.get("REGISTRY_URL", "") or _url_of(arguments.listen))
     settings = _settings(environ)
     load(settings.scopes_file)
+    open_store(settings.revocation_url).prepare()
     configure(settings.log_format, settings.log_level)
     servers = _with_credentials(
         [McpServer.parse(text) for text in arguments.server], arguments.forward_credentials

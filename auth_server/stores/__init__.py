@@ -22,6 +22,11 @@ def open_store(url: str, *, create: bool = True) -> Store:
     Without `create`, a SQLite file that does not exist is an error of every use, instead of a new file.
     Raises ConfigurationError.
     """
+    if not url:
+        message = (
+            "there is no folder to keep revocations in: HOME is not set; name sqlite:///path or redis://…"
+        )
+        raise ConfigurationError([Mistake("REVOCATION_URL", message)])
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite":
         return SqliteStore(Path("/", unquote(rest).lstrip("/")), create=create)

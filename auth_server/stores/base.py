@@ -59,8 +59,8 @@ class Store(Protocol):
     async def get(self, key: str) -> bytes | None:
         """Return the value, None where there is none or it has ended."""
 
-    async def delete(self, key: str) -> None:
-        """Drop the value, if there is one."""
+    async def delete(self, pattern: str) -> None:
+        """Drop every value whose key matches; `*` stands for any text."""
 
     async def swap(self, key: str, old: bytes, new: bytes, expires_at: float) -> bool:
         """Put `new` in the place of exactly `old`; of several callers with the same `old` one gets True."""

@@ -118,9 +118,16 @@ class RedisStore:
         found: bytes | None = await self._guarded(asked)
         return found
 
-    async def delete(self, key: str) -> None:
-        """Drop the value, if there is one."""
-        await self._guarded(self._redis.delete(_KEPT + key))
+    async def delete(self, pattern: str) -> None:
+        """Drop every value whose key matches."""
+        cursor = 0
+        while True:
+            asked: Awaitable[Any] = self._redis.scan(cursor, match=_KEPT + pattern, count=_AT_ONCE)
+            cursor, keys = await self._guarded(asked)
+            if keys:
+                await self._guarded(self._redis.delete(*keys))
+            if not cursor:
+                return
 
     async def swap(self, key: str, old: bytes, new: bytes, expires_at: float) -> bool:
         """Put `new` in the place of exactly `old`."""

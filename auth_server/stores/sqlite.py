@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sqlite3
 import threading
@@ -75,16 +76,27 @@ class SqliteStore:
         return str(self._path)
 
     def prepare(self) -> None:
-        """Open the file, make it where there is none; raises ConfigurationError where that cannot be."""
+        """Open the file once, and make it where there is none, if that is asked for; else only look.
+
+        Raises ConfigurationError where it cannot be used. A full disk, or a file that somebody holds, passes.
+        """
         try:
-            self._locked(lambda _: None)
+            if self._create or self._path.exists():
+                self._locked(lambda _: None)
+            else:
+                _check_folder(self._path.parent)
         except (sqlite3.Error, OSError) as error:
+            if _may_pass(error):
+                return
             reason = getattr(error, "strerror", None) or str(error)
             message = (
                 f"{self._path} cannot be used ({reason}); name a file that this user may write, "
-                "such as sqlite:///var/lib/mcp-auth-server/revocations.db"
+                "such as sqlite:///var/lib/mcp-auth-server/revocations.sqlite"
             )
             raise ConfigurationError([Mistake("REVOCATION_URL", message)]) from None
+        finally:
+            with self._lock:
+                self._disconnect()
 
     async def add(self, revocations: Iterable[Revocation]) -> None:
         """Keep these until they end."""
@@ -140,9 +152,9 @@ class SqliteStore:
 
         return await self._run(work)
 
-    async def delete(self, key: str) -> None:
-        """Drop the value, if there is one."""
-        await self._execute("DELETE FROM kept WHERE key = ?", key)
+    async def delete(self, pattern: str) -> None:
+        """Drop every value whose key matches."""
+        await self._execute("DELETE FROM kept WHERE key GLOB ?", pattern)
 
     async def swap(self, key: str, old: bytes, new: bytes, expires_at: float) -> bool:
         """Put `new` in the place of exactly `old`."""
@@ -225,6 +237,24 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
         else:
             return
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise OSError where this folder could not be made or written."""
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _may_pass(error: sqlite3.Error | OSError) -> bool:
+    """Tell whether waiting may help, as opposed to another setting."""
+    if isinstance(error, OSError):
+        return error.errno in {errno.ENOSPC, errno.EDQUOT}
+    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return primary in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -35,7 +35,7 @@ class Web:
     validator: Validator
     policy_file: PolicyFile
     provider: Provider
-    revocations: Revocations | None = None
+    revocations: Revocations
 
     @property
     def can_sign_in(self) -> bool:

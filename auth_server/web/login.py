@@ -102,7 +102,7 @@ def mint(web: Web, person: tokens.Person, *, now: float) -> str:
 
 async def end(web: Web, identity: Identity, *, now: float) -> None:
     """End a session for everybody who has a copy of it; raises StoreError where that cannot be kept."""
-    if web.revocations is not None and identity.session_id:
+    if identity.session_id:
         await web.revocations.revoke(RevocationKind.SESSION, identity.session_id, now=now)
 
 

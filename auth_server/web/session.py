@@ -47,8 +47,7 @@ async def create(web: Web, visit: Visit) -> Response:
             "the token is bound to a resource, and a session counts for all; use one that is not bound",
         )
     person = tokens.person(payload, identity)
-    if web.revocations is not None:
-        await web.revocations.confirm(identity)
+    await web.revocations.confirm(identity)
     cookie = mint(web, person, now=visit.now)
     visit.keep_cookie(web.session_cookie, cookie, max_age=web.settings.session_max_age)
     log.info("session opened", extra={"fields": {"user": headers.encode(identity.username)}})

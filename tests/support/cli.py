@@ -100,7 +100,8 @@ class Command:
 
     def _environ(self, changes: dict[str, str | None]) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-        given: dict[str, str | None] = {**self.settings, **changes}
+        state = {"STATE_DIRECTORY": str(self.folder / "state")}
+        given: dict[str, str | None] = {**state, **self.settings, **changes}
         return kept | {name: value for name, value in given.items() if value is not None}
 
 

@@ -25,6 +25,7 @@ SECRET_KEY = "9f2c4b7d1e8a6035c2d4f6a8b0e1937556c7d8e9f0a1b2c3d4e5f60718293a4b"
 
 # What the environment of the test run must not lend to the gateway under test.
 _OURS = ("COGNITO_", "AWS_", "SECRET_KEY", "SCOPES_FILE", "GATEWAY_URL", "REGISTRY_URL", "ALLOWED_HOSTS")
+_OURS += ("SESSION_", "REVOCATION_")
 
 
 @dataclass(eq=False)
@@ -87,6 +88,7 @@ def environment(jwks_url: str, scopes_file: Path, **changes: str) -> dict[str, s
         "SECRET_KEY": SECRET_KEY,
         "SCOPES_FILE": str(scopes_file),
         "LOG_FORMAT": "json",
+        "STATE_DIRECTORY": tempfile.mkdtemp(dir=os.environ["STATE_DIRECTORY"]),  # two gateways share nothing
         **changes,
     }
 

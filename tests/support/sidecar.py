@@ -69,6 +69,7 @@ def environment(scopes_file: Path, jwks_url: str, **changes: str) -> dict[str, s
         "SECRET_KEY": SECRET_KEY,
         "SCOPES_FILE": str(scopes_file),
         "GATEWAY_URL": GATEWAY_URL,
+        "STATE_DIRECTORY": str(scopes_file.parent / "state"),
     } | changes
     return {name: value for name, value in settings.items() if value != UNSET}
 
