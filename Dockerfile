@@ -23,7 +23,8 @@ FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="mcp-auth-server" \
       org.opencontainers.image.description="An nginx auth_request sidecar for MCP servers: AWS Cognito in, exactly the granted tools out" \
       org.opencontainers.image.licenses="Apache-2.0"
-RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin auth-server
+RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin auth-server && \
+    install -d -m 1777 /var/lib/auth-server
 COPY deploy/container-entrypoint /usr/local/bin/container-entrypoint
 COPY deploy/healthcheck.py /usr/local/bin/healthcheck
 COPY --from=dependencies /opt/venv /opt/venv

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -38,6 +39,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from auth_server.settings import environment, some_settings
     from auth_server.stores import open_store
 
+    # What went wrong is said once, as the answer; the log of the parts would say it again.
+    logging.getLogger("auth_server").addHandler(logging.NullHandler())
     settings = some_settings(environment(), "REVOCATION_URL", "SESSION_MAX_AGE", "DECISION_TTL")
     kind = next(kind for kind in RevocationKind if getattr(arguments, kind.value) is not None)
     value = getattr(arguments, kind.value)

@@ -31,7 +31,7 @@ SECRET_KEY = "Zq3vX9mT1bL7wK5rN0cY8dF2gH6jP4sA-uE_oI1nM3k"
 
 _OURS = (
     *("COGNITO_", "AWS_", "SECRET_KEY", "SCOPES_FILE", "GATEWAY_URL", "REGISTRY_URL", "ALLOWED_HOSTS"),
-    *("SESSION_", "DECISION_", "REVOCATION_", "LOG_", "JWKS_", "MAX_"),
+    *("SESSION_", "DECISION_", "REVOCATION_", "LOG_", "JWKS_", "MAX_", "STATE_DIRECTORY"),
 )
 
 
@@ -102,7 +102,8 @@ class Command:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
         state = {"STATE_DIRECTORY": str(self.folder / "state")}
         given: dict[str, str | None] = {**state, **self.settings, **changes}
-        return kept | {name: value for name, value in given.items() if value is not None}
+        merged = kept | given
+        return {name: value for name, value in merged.items() if value is not None}
 
 
 @dataclass
