@@ -14,13 +14,13 @@ from starlette.routing import Route
 
 from auth_server.keys import Keys
 from auth_server.logs import configure
+from auth_server.provider import Provider
 from auth_server.reload import PolicyFile
 from auth_server.revocations import Revocations
 from auth_server.settings import Settings, environment
 from auth_server.stores import open_store
 from auth_server.validate import Validator
 from auth_server.web import Web, routes
-from auth_server.web.provider import Provider
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -4,6 +4,8 @@
     ├── Unauthenticated     no, bad or expired credential
     ├── Forbidden           known, but not permitted
     ├── InvalidRequest      the question itself has no single meaning
+    │   ├── NotHere         nothing is at this path
+    │   └── WrongMethod     what is at this path takes other methods
     └── Unavailable         cannot be decided now
     ConfigurationError      settings or scopes.yml; carries every mistake at once
 
@@ -70,6 +72,18 @@ class InvalidRequest(Refusal):
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.REQUEST_INVALID, message)
+
+
+class NotHere(InvalidRequest):
+    """Nothing is at this path."""
+
+
+class WrongMethod(InvalidRequest):
+    """What is at this path takes the methods of `allowed` instead."""
+
+    def __init__(self, message: str, *, allowed: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.allowed = allowed
 
 
 class Unavailable(Refusal):

@@ -8,7 +8,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from auth_server import headers as h
-from auth_server.errors import Forbidden, InvalidRequest, Refusal, Unauthenticated, Unavailable
+from auth_server.errors import (
+    Forbidden,
+    InvalidRequest,
+    NotHere,
+    Refusal,
+    Unauthenticated,
+    Unavailable,
+    WrongMethod,
+)
 from auth_server.model import Kind
 
 if TYPE_CHECKING:
@@ -37,7 +45,9 @@ class About:
 _KINDS: dict[type[Refusal], tuple[int, str]] = {
     Unauthenticated: (401, "AuthenticationError"),
     Forbidden: (403, "AuthorizationError"),
-    InvalidRequest: (403, "RequestError"),  # auth_request carries no 400; nginx makes it one
+    InvalidRequest: (400, "RequestError"),
+    NotHere: (404, "RequestError"),
+    WrongMethod: (405, "RequestError"),
     Unavailable: (503, "ServiceError"),
 }
 
@@ -73,9 +83,14 @@ def allowed(
     return Answer(200, [(name.lower().encode(), value.encode()) for name, value in values])
 
 
-def refused(refusal: Refusal, about: About, *, now: float) -> Answer:
-    """Return the status, headers and body that the contract names for this refusal."""
+def refused(refusal: Refusal, about: About, *, now: float, to_client: bool = False) -> Answer:
+    """Return the status, headers and body that the contract names for this refusal.
+
+    Without `to_client` nginx asks, by auth_request, which carries no 400: it gets 403 and makes one of it.
+    """
     status, kind = next(_KINDS[cls] for cls in type(refusal).__mro__ if cls in _KINDS)
+    if isinstance(refusal, InvalidRequest) and not to_client:
+        status = 403
     body = error_body(refusal, kind, about, now=now)
     values = [
         ("Content-Type", "application/json"),
@@ -89,6 +104,8 @@ def refused(refusal: Refusal, about: About, *, now: float) -> Answer:
             values.append((h.WWW_AUTHENTICATE, _challenge(refusal, about)))
         case Forbidden(scope=scope) if scope:
             values.append((h.WWW_AUTHENTICATE, _bearer(_insufficient_scope(refusal, about, scope))))
+        case WrongMethod(allowed=methods):
+            values.append(("Allow", ", ".join(methods)))
         case Unavailable(retry_after=seconds):
             values.append((h.RETRY_AFTER, str(seconds)))
     return Answer(status, [(name.lower().encode(), value.encode("ascii")) for name, value in values], body)

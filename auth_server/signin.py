@@ -63,9 +63,12 @@ class Pending:
         """The verifier's S256 challenge (RFC 7636, section 4.2)."""
         return _base64url(hashlib.sha256(self.verifier.encode()).digest())
 
-    def question(self, client_id: str, redirect_uri: str) -> str:
-        """Return the query of the authorization request (RFC 6749, 4.1.1; OpenID Connect Core, 3.1.2.1)."""
-        return urlencode(
+    def address(self, endpoint: str, client_id: str, redirect_uri: str) -> str:
+        """Return where the person signs in: the authorization endpoint and the request to it.
+
+        RFC 6749, section 4.1.1; RFC 7636, section 4.3; OpenID Connect Core, section 3.1.2.1.
+        """
+        query = urlencode(
             {
                 "response_type": "code",
                 "client_id": client_id,
@@ -77,6 +80,7 @@ class Pending:
                 "code_challenge_method": "S256",
             }
         )
+        return f"{endpoint}{'&' if '?' in endpoint else '?'}{query}"
 
     def sealed(self, keys: Sequence[str], *, now: float) -> str:
         """Return the cookie's value."""

@@ -64,6 +64,10 @@ function page(r) {
         checkHeaders(r);
         checkHost(r);
         pathOf(r);
+        if (!/^(GET|HEAD|POST|DELETE)$/.test(r.method)) {
+            methodNotAllowed(r);
+            return;
+        }
     } catch (e) {
         failed(r, e);
         return;
@@ -670,7 +674,7 @@ function malformed(r) {
 
 function methodNotAllowed(r) {
     r.headersOut['Allow'] = 'GET, POST, DELETE';
-    refuse(r, new Refusal(405, 'REQUEST_INVALID', 'only GET, POST and DELETE are used by MCP'));
+    refuse(r, new Refusal(405, 'REQUEST_INVALID', 'only GET, POST and DELETE are used here'));
 }
 
 function notFound(r) {

@@ -24,7 +24,7 @@ from support.cli import ROOT, SCOPES, SECRET_KEY, Command, serving
 from support.gateway import free_port
 from support.person import sign_in
 
-from auth_server import people, sessions
+from auth_server import provider, sessions
 from auth_server.app import create_app
 from auth_server.cli.loopback import callback_url
 from auth_server.demo import cognito as stand_in
@@ -258,10 +258,10 @@ def test_the_address_has_pkce_and_nothing_secret(world: World) -> None:
     assert str(address).startswith(f"{world.issuer}/oauth2/authorize?")
     assert address.params["code_challenge_method"] == "S256"
     assert len(address.params["code_challenge"]) == 43
-    assert len(address.params["state"]) == 43
+    assert len(address.params["state"]) == len(address.params["nonce"]) == 43
     assert address.params["redirect_uri"] == callback_url(world.port)
     rest = {"client_id", "code_challenge", "code_challenge_method", "redirect_uri", "response_type", "scope"}
-    assert set(address.params) == rest | {"state"}
+    assert set(address.params) == rest | {"state", "nonce"}
 
 
 def test_the_browser_is_opened(world: World) -> None:
@@ -667,7 +667,7 @@ def test_clear_text_to_another_machine_is_warned_of(world: World) -> None:
 )
 def test_where_the_api_is(issuer: str, url: str) -> None:
     """The API of a pool is beside its issuer, in AWS and in the stand-in."""
-    assert people.api_url(Pool("eu-west-1_p", "eu-west-1", (issuer,), "")) == url
+    assert provider.api_url(Pool("eu-west-1_p", "eu-west-1", (issuer,), "")) == url
 
 
 @contextmanager

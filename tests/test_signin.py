@@ -177,7 +177,9 @@ def test_a_sign_in_is_made_of_chance() -> None:
 
 def test_the_question() -> None:
     """The authorization request has PKCE with S256, state and nonce, and never the verifier (RFC 7636)."""
-    question = PENDING.question("web", "https://gw.example/oauth2/callback/cognito")
+    back = "https://gw.example/oauth2/callback/cognito"
+    endpoint, _, question = PENDING.address("https://cognito.example/authorize", "web", back).partition("?")
+    assert endpoint == "https://cognito.example/authorize"
     digest = hashlib.sha256(PENDING.verifier.encode()).digest()
     assert parse_qs(question) == {
         "response_type": ["code"],
@@ -190,6 +192,9 @@ def test_the_question() -> None:
         "code_challenge_method": ["S256"],
     }
     assert PENDING.verifier not in question
+    assert PENDING.address("https://cognito.example/authorize?theme=dark", "web", back).endswith(
+        f"?theme=dark&{question}"
+    )
 
 
 def test_nothing_of_a_sign_in_is_shown() -> None:

@@ -71,6 +71,11 @@ def sealed_by(key: str, pending: signin.Pending, now: float) -> dict[str, str]:
     return {signin.cookie_name(pending.state, secure=False): pending.sealed([key], now=now)}
 
 
+def asked(stage: Stage, pending: signin.Pending) -> str:
+    """Return the address at which this sign-in asks Cognito."""
+    return pending.address(f"{stage.cognito.issuer}/oauth2/authorize", "web", f"{GATEWAY}{CALLBACK}")
+
+
 # ------------------------------------------------------------------------------------------ the whole way
 
 
@@ -203,9 +208,8 @@ async def test_a_key_is_rotated_meanwhile(stage: Stage, tmp_path: Path) -> None:
         assert await after.validate(old) == "uma"
         newer = after.browser()
         pending = signin.Pending.begin(bytes(96), "/notes", now=time.time())
-        question = pending.question("web", f"{GATEWAY}{CALLBACK}")
         newer.cookies.update(sealed_by(SECRET_KEY, pending, time.time()))
-        back = await newer.at_cognito(f"{after.cognito.issuer}/oauth2/authorize?{question}")
+        back = await newer.at_cognito(asked(after, pending))
         assert (await newer.get(back)).headers["location"] == "/notes"
         assert await stage.validate(newer.session) == "SESSION_INVALID"  # signed with the new key
 
@@ -388,8 +392,7 @@ async def test_cookies_of_another_deployment(stage: Stage) -> None:
     browser = stage.browser()
     pending = signin.Pending.begin(bytes(96), "/", now=time.time())
     browser.cookies.update(sealed_by(OTHER_KEY, pending, time.time()))
-    question = pending.question("web", f"{GATEWAY}{CALLBACK}")
-    back = await browser.at_cognito(f"{stage.cognito.issuer}/oauth2/authorize?{question}")
+    back = await browser.at_cognito(asked(stage, pending))
     problem(await browser.get(back), 400, "REQUEST_INVALID")
 
 
@@ -399,8 +402,7 @@ async def test_a_sign_in_from_another_time(stage: Stage, ago: float) -> None:
     browser = stage.browser()
     pending = signin.Pending.begin(bytes(96), "/", now=time.time() - ago)
     browser.cookies.update(sealed_by(SECRET_KEY, pending, time.time() - ago))
-    question = pending.question("web", f"{GATEWAY}{CALLBACK}")
-    back = await browser.at_cognito(f"{stage.cognito.issuer}/oauth2/authorize?{question}")
+    back = await browser.at_cognito(asked(stage, pending))
     problem(await browser.get(back), 400, "REQUEST_INVALID")
 
 
@@ -486,6 +488,45 @@ async def test_settings_that_do_not_agree(stage: Stage, answer: dict[str, Any], 
     """Where Cognito refuses the gateway itself, the page tells the operator which setting to look at."""
     stage.cognito.status, stage.cognito.answer = 400, answer
     assert said in problem(await stage.browser().sign_in(), 503, "AUTH_UNAVAILABLE")
+
+
+@pytest.mark.parametrize("path", ["/assets/", "/assets/a/b/c", "/session/", "/nothing", "/oauth2/login/okta"])
+async def test_a_path_that_is_not_there(stage: Stage, path: str) -> None:
+    """It is a page for people and the contract's error for programs, whatever the method; never a redirect."""
+    assert "not here" in problem(await stage.browser().get(path), 404, "REQUEST_INVALID")
+    for method in ("GET", "POST", "DELETE", "PUT", "PATCH"):
+        refused(await stage.browser().send(method, path), 404, "REQUEST_INVALID")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/", "GET, HEAD"),
+        ("DELETE", LOGIN, "GET, HEAD"),
+        ("POST", CALLBACK, "GET, HEAD"),
+        ("PUT", LOGOUT, "GET, HEAD, POST"),
+        ("OPTIONS", "/session", "DELETE, GET, HEAD, POST"),
+        ("PATCH", "/assets/x/gateway.css", "GET, HEAD"),
+    ],
+)
+async def test_a_method_that_does_not_fit(stage: Stage, method: str, path: str, allowed: str) -> None:
+    """It is refused with the methods that fit, as a page or as JSON."""
+    response = await stage.browser().send(method, path)
+    refused(response, 405, "REQUEST_INVALID")
+    assert response.headers["allow"] == allowed
+    response = await stage.browser().send(method, path, headers=PERSON)
+    problem(response, 405, "REQUEST_INVALID")
+    assert response.headers["allow"] == allowed
+
+
+async def test_only_the_head_is_asked_for(stage: Stage) -> None:
+    """HEAD is answered as GET is, without a body."""
+    browser = stage.browser()
+    await browser.sign_in()
+    for path in ("/", "/session", "/nothing"):
+        asked_for, head = await browser.send("GET", path), await browser.send("HEAD", path)
+        assert (head.status_code, head.content) == (asked_for.status_code, b"")
+        assert head.headers["content-type"] == asked_for.headers["content-type"]
 
 
 async def test_programs_get_json(stage: Stage) -> None:
@@ -841,7 +882,7 @@ async def test_what_the_pages_refer_to(stage: Stage) -> None:
         assert found.headers["cache-control"] == "public, max-age=31536000, immutable"
         older = re.sub(r"/assets/\w+/", "/assets/000000000000/", path)
         assert (await browser.get(older)).headers["cache-control"] == "no-cache"
-    problem(await browser.get("/assets/x/settings.py"), 400, "REQUEST_INVALID")
+    problem(await browser.get("/assets/x/settings.py"), 404, "REQUEST_INVALID")
 
 
 async def test_nothing_secret_is_logged(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import secrets
 import sys
 import threading
+import time
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auth_server import cognito, people, values
+from auth_server import cognito, signin, values
 from auth_server.cli.errors import CommandError, WrongUseError
 from auth_server.cli.loopback import Loopback, callback_url
 from auth_server.cli.output import complain, say, say_json
@@ -18,6 +20,7 @@ from auth_server.client.cookie import save_cookie
 from auth_server.client.errors import SessionCookieError
 from auth_server.client.gateway import GatewayError, Session, open_session
 from auth_server.errors import ConfigurationError, Mistake
+from auth_server.provider import Provider
 from auth_server.settings import Settings, environment, some_settings
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ _REMEDIES = {
     "challenge": "sign in with a browser: leave --username out",
     "invalid_client": "the client id or its secret is wrong; compare both with the app client in Cognito",
     "invalid_grant": "the code was used before, or is too old; run auth-server login again",
-    "invalid_scope": f"allow the app client the scope {people.SCOPE}",
+    "invalid_scope": f"allow the app client the scope {signin.SCOPE}",
     "unauthorized_client": "allow the app client the authorization code grant",
     "InvalidParameterException": "allow the app client ALLOW_USER_PASSWORD_AUTH, or sign in with a browser",
     "NotAuthorizedException": "check user name and password, and the app client's secret if it has one",
@@ -47,14 +50,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Sign in and save the cookie; the tokens are forgotten."""
     settings = _settings(arguments)
     path = Path(arguments.cookie_file).expanduser()
-    client = people.AppClient(settings.client_id, settings.client_secret)
     _warn(settings)
     try:
         if arguments.username is None:
-            session = asyncio.run(_by_browser(arguments, settings, client, path))
+            session = asyncio.run(_by_browser(arguments, settings, path))
         else:
             password = _password(arguments.username)
-            session = asyncio.run(_by_password(arguments.username, password, settings, client, path))
+            session = asyncio.run(_by_password(arguments.username, password, settings, path))
     except (cognito.CognitoError, GatewayError) as error:
         remedy = _REMEDIES.get(error.code, "")
         raise CommandError(f"{error}{f'; {remedy}' if remedy else ''}") from None
@@ -69,31 +71,29 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _by_browser(
-    arguments: argparse.Namespace, settings: Settings, client: people.AppClient, path: Path
-) -> Session:
-    authorize_url, token_url = await _endpoints(settings)
-    asked = people.Authorization(client, callback_url(arguments.port))
+async def _by_browser(arguments: argparse.Namespace, settings: Settings, path: Path) -> Session:
+    provider = Provider(settings)
+    endpoints = await provider.endpoints()
+    back = callback_url(arguments.port)
+    asked = signin.Pending.begin(secrets.token_bytes(96), back, now=time.time())
     async with Loopback(asked.state, arguments.port) as loopback:
-        _show(asked.url(authorize_url), browser=arguments.browser)
+        _show(asked.address(endpoints.authorize, settings.client_id, back), browser=arguments.browser)
         redirect = await loopback.redirect(timeout=arguments.timeout)
         signed_in = False
         try:
             if redirect.error or not redirect.code:
                 raise _refused(redirect.error or "no code", redirect.description)
-            id_token = await asked.exchange(token_url, redirect.code)
-            session = await _keep(settings.gateway_url, id_token, path)
+            tokens = await provider.exchange(redirect.code, verifier=asked.verifier, redirect_uri=back)
+            session = await _keep(settings.gateway_url, tokens.id_token, path)
             signed_in = True
         finally:
             await redirect.answer(signed_in=signed_in)
     return session
 
 
-async def _by_password(
-    username: str, password: str, settings: Settings, client: people.AppClient, path: Path
-) -> Session:
-    id_token = await people.by_password(settings.pools[0], client, username, password)
-    return await _keep(settings.gateway_url, id_token, path)
+async def _by_password(username: str, password: str, settings: Settings, path: Path) -> Session:
+    tokens = await Provider(settings).by_password(username, password)
+    return await _keep(settings.gateway_url, tokens.id_token, path)
 
 
 async def _keep(gateway: str, id_token: str, path: Path) -> Session:
@@ -101,14 +101,6 @@ async def _keep(gateway: str, id_token: str, path: Path) -> Session:
     session = await open_session(gateway, id_token)
     save_cookie(path, session.cookie)
     return session
-
-
-async def _endpoints(settings: Settings) -> tuple[str, str]:
-    if settings.domain:
-        return f"{settings.domain}/oauth2/authorize", f"{settings.domain}/oauth2/token"
-    names = ("authorization_endpoint", "token_endpoint")
-    authorize_url, token_url = await cognito.discover(settings.pools[0].issuers, *names)
-    return authorize_url, token_url
 
 
 def _show(url: str, *, browser: bool) -> None:

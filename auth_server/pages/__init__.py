@@ -50,6 +50,11 @@ def _soft(name: str) -> Markup:
     return Markup(re.sub(r"([_/.:-]+)", r"\1<wbr>", str(escape(name))))  # noqa: S704 - escaped first
 
 
+def _sentence(message: str) -> str:
+    """Return an error's message, which continues a line in a log, as people write a sentence."""
+    return f"{message[:1].upper()}{message[1:]}{'' if message.endswith(('.', '?', '!')) else '.'}"
+
+
 @cache
 def _environment() -> Environment:
     # Here, so that a sidecar that shows no page does not load the engine.
@@ -63,5 +68,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["soft"] = _soft
+    environment.filters["sentence"] = _sentence
     environment.globals["asset"] = lambda name: assets()[name].path
     return environment

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -13,7 +12,7 @@ from starlette.responses import Response
 from auth_server import headers as h
 from auth_server import pages, responses
 from auth_server.cognito import CognitoError
-from auth_server.errors import ErrorCode, InvalidRequest, Refusal, Unavailable
+from auth_server.errors import ErrorCode, Refusal, Unavailable
 from auth_server.web.problems import Problem, problem_of
 
 if TYPE_CHECKING:
@@ -87,9 +86,7 @@ def refused(visit: Visit, error: Exception) -> Response:
             log.error("failed", extra={"fields": {"exception": type(error).__name__, "path": _path(visit)}})
             problem = problem_of(Unavailable(ErrorCode.AUTH_UNAVAILABLE, "this gateway failed; try again"))
     about = visit.about
-    answer = responses.refused(problem.refusal, about, now=visit.now)
-    if isinstance(problem.refusal, InvalidRequest):
-        answer = replace(answer, status=400)  # 403 is for auth_request, which carries no 400
+    answer = responses.refused(problem.refusal, about, now=visit.now, to_client=True)
     fields = {
         "status": answer.status,
         "error_code": problem.refusal.code.value,
@@ -98,13 +95,19 @@ def refused(visit: Visit, error: Exception) -> Response:
         "request_id": about.request_id,
     }
     log.info("refused", extra={"fields": fields})
-    if visit.is_person:
-        response = page("problem", status=answer.status, problem=problem, request_id=about.request_id)
-        response.headers[h.AUTH_ERROR] = problem.refusal.code.value
-        return response
     given = {name.decode(): value.decode() for name, value in answer.headers}
     del given[h.AUTH_ERROR_BODY.lower()]  # for nginx, which cannot read a subrequest's body
     del given["content-length"]
+    if visit.is_person:
+        response = page(
+            "problem",
+            status=answer.status,
+            problem=problem,
+            request_id=about.request_id,
+            host=visit.web.host,
+        )
+        response.headers.update(given | {"content-type": response.headers["content-type"]})
+        return response
     return Response(
         answer.body, answer.status, {name.lower(): text for name, text in _ALWAYS.items()} | given
     )

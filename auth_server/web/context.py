@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from auth_server.keys import Keys
     from auth_server.model import Identity
+    from auth_server.provider import Provider
     from auth_server.reload import PolicyFile
     from auth_server.revocations import Revocations
     from auth_server.settings import Settings
     from auth_server.validate import Validator
-    from auth_server.web.provider import Provider
 
 MAX_BODY = 64 * 1024
 
@@ -46,6 +46,11 @@ class Web:
     def is_secure(self) -> bool:
         """Whether browsers come over https."""
         return self.settings.gateway_url.startswith("https:")
+
+    @property
+    def host(self) -> str:
+        """The gateway as people know it: its public address without the scheme."""
+        return urlsplit(self.settings.gateway_url).netloc
 
     @property
     def session_cookie(self) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from auth_server import headers, pages
 from auth_server.cognito import CognitoError
-from auth_server.errors import InvalidRequest, Unauthenticated
+from auth_server.errors import InvalidRequest, NotHere, Unauthenticated
 from auth_server.overview import overview
 from auth_server.web import answers
 from auth_server.web.login import LOGIN
@@ -39,7 +39,7 @@ async def home(web: Web, visit: Visit) -> Response:
             login=LOGIN,
             can_sign_in=web.can_sign_in,
             notice=refusal.message if was_signed_in else "",
-            gateway_url=web.settings.gateway_url,
+            host=web.host,
         )
     if not visit.is_person:
         return answers.data(described(web, identity))
@@ -59,6 +59,7 @@ async def home(web: Web, visit: Visit) -> Response:
         left=lasting(identity.expires_at - visit.now),
         logout=LOGOUT,
         gateway_url=web.settings.gateway_url,
+        host=web.host,
         configuration=configuration(web, identity, shown),
     )
 
@@ -67,7 +68,7 @@ async def asset(_: Web, visit: Visit) -> Response:
     """Return a file that the pages refer to."""
     found = pages.assets().get(visit.request.path_params["name"])
     if found is None:
-        raise InvalidRequest("no page of this gateway has that file")
+        raise NotHere("no page of this gateway has that file")
     return answers.asset(found, exact=found.path == visit.request.url.path)
 
 

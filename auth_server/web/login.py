@@ -54,8 +54,7 @@ async def login(web: Web, visit: Visit) -> Response:
         max_age=signin.LIFETIME,
         path=path,
     )
-    question = pending.question(web.settings.client_id, _redirect_uri(web))
-    return answers.redirect(f"{endpoints.authorize}{'&' if '?' in endpoints.authorize else '?'}{question}")
+    return answers.redirect(pending.address(endpoints.authorize, web.settings.client_id, _redirect_uri(web)))
 
 
 async def callback(web: Web, visit: Visit) -> Response:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from auth_server.errors import ErrorCode, Forbidden, InvalidRequest, Refusal, Unauthenticated, Unavailable
+from auth_server.errors import (
+    ErrorCode,
+    Forbidden,
+    InvalidRequest,
+    NotHere,
+    Refusal,
+    Unauthenticated,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     from auth_server.cognito import CognitoError
@@ -162,6 +170,13 @@ def problem_of(refusal: Refusal) -> Problem:
                 refusal,
                 "This came from another site",
                 "A page of another site tried to act in your name. Nothing was changed.",
+                again="",
+            )
+        case NotHere():
+            return Problem(
+                refusal,
+                "There is no such page",
+                "Your servers and tools are on the start page.",
                 again="",
             )
         case Unauthenticated():

@@ -5,23 +5,25 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from starlette.requests import Request
 from starlette.routing import Route
 
 from auth_server import headers
+from auth_server.errors import NotHere, WrongMethod
 from auth_server.web import answers, home, login, metadata, session
 from auth_server.web.context import Visit, Web
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
 
     Handler = Callable[[Web, Visit], Awaitable[Response]]
 
 
 def routes(web: Web) -> list[Route]:
-    """Return the routes for people and their commands."""
+    """Return the routes for people and their commands; the last takes what no other does."""
     table: list[tuple[str, str, Handler]] = [
         ("GET", "/", home.home),
         ("GET", login.LOGIN, login.login),
@@ -38,18 +40,31 @@ def routes(web: Web) -> list[Route]:
     by_path: dict[str, dict[str, Handler]] = {}
     for method, path, handler in table:
         by_path.setdefault(path, {})[method] = handler
-    return [Route(path, _endpoint(web, found), methods=list(found)) for path, found in by_path.items()]
+    by_path["/{path:path}"] = {}
+    return [Route(path, _Endpoint(web, found)) for path, found in by_path.items()]
 
 
-def _endpoint(web: Web, handlers: dict[str, Handler]) -> Callable[[Request], Awaitable[Response]]:
-    async def answer(request: Request) -> Response:
-        incoming = headers.Incoming(request.headers.raw)
-        visit = Visit(web, request, time.time(), incoming)
-        handler = handlers["GET" if request.method == "HEAD" else request.method]
+class _Endpoint:
+    """What is at one path: a handler for each method; none where nothing is."""
+
+    def __init__(self, web: Web, handlers: dict[str, Handler]) -> None:
+        self._web = web
+        self._handlers = handlers | {"HEAD": handlers["GET"]} if "GET" in handlers else handlers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, whatever happens: a person gets a page, and nobody a session by mistake."""
+        request = Request(scope, receive)
+        visit = Visit(self._web, request, time.time(), headers.Incoming(request.headers.raw))
         try:
-            response = await handler(web, visit)
-        except Exception as error:  # noqa: BLE001 - whatever it is, a person gets a page, and nobody a session
+            response = await self._handler(request.method)(self._web, visit)
+        except Exception as error:  # noqa: BLE001 - see above
             response = answers.refused(visit, error)
-        return visit.finish(response)
+        await visit.finish(response)(scope, receive, send)
 
-    return answer
+    def _handler(self, method: str) -> Handler:
+        if not self._handlers:
+            raise NotHere("what this address names is not here")
+        if method not in self._handlers:
+            allowed = tuple(sorted(self._handlers))
+            raise WrongMethod(f"this address takes {', '.join(allowed)}", allowed=allowed)
+        return self._handlers[method]

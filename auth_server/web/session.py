@@ -82,7 +82,7 @@ async def logout(web: Web, visit: Visit) -> Response:
     if visit.method == "POST":
         visit.check_origin()
     elif not _is_own_wish(visit):
-        return answers.page("sign_out", leads_to=await _logout_url(web) or "", logout=LOGOUT)
+        return answers.page("sign_out", leads_to=await _logout_url(web) or "", logout=LOGOUT, host=web.host)
     visit.drop_session()
     identity = await visit.signed_in()
     if identity is not None and identity.method is AuthMethod.SESSION_COOKIE:
