@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from auth_server.keys import Keys
@@ -61,11 +61,15 @@ def create_app(settings: Settings) -> Sidecar:
     revocations = Revocations(store, session_max_age=settings.session_max_age)
     validator = Validator(settings, keys, policy_file, revocations)
 
+    tasks: list[asyncio.Task[None]] = []
+
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await revocations.look()
-        running = (keys.run(), policy_file.watch(), revocations.follow())
-        tasks = [asyncio.create_task(part) for part in running]
+        parts = {"keys": keys.run(), "policy": policy_file.watch(), "revocations": revocations.follow()}
+        for name, part in parts.items():
+            tasks.append(asyncio.create_task(part, name=name))
+            tasks[-1].add_done_callback(_tell_of_its_end)
         log.info("started", extra={"fields": {"scopes_file": str(settings.scopes_file)}})
         yield
         for task in tasks:
@@ -76,9 +80,10 @@ def create_app(settings: Settings) -> Sidecar:
     async def healthz(_: Request) -> JSONResponse:
         return JSONResponse({"status": "alive"})
 
-    async def readyz(_: Request) -> JSONResponse:
-        ready = keys.ready and revocations.ready
-        state = {
+    def state() -> dict[str, Any]:
+        stopped = [task.get_name() for task in tasks if task.done()]
+        ready = keys.ready and revocations.ready and not stopped
+        return {
             "status": "ready" if ready else "not ready",
             "keys": keys.state(),
             "policy": {
@@ -88,15 +93,36 @@ def create_app(settings: Settings) -> Sidecar:
                 "last_error": policy_file.error,
             },
             "revocations": revocations.state(),
+            "stopped": stopped,
         }
-        return JSONResponse(state, status_code=200 if ready else 503)
+
+    async def readyz(_: Request) -> JSONResponse:
+        found = state()
+        return JSONResponse(found, status_code=200 if found["status"] == "ready" else 503)
+
+    async def metrics(_: Request) -> Response:
+        from auth_server import metrics  # quicker to start without
+
+        return Response(metrics.exposition(state()), media_type=metrics.CONTENT_TYPE)
 
     web = Web(settings, keys, validator, policy_file, Provider(settings), revocations)
     others = Starlette(
-        routes=[Route("/healthz", healthz), Route("/readyz", readyz), *routes(web)],
+        routes=[
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/metrics", metrics),
+            *routes(web),
+        ],
         lifespan=lifespan,
     )
     return Sidecar(validator, others)
+
+
+def _tell_of_its_end(task: asyncio.Task[None]) -> None:
+    """Say that something ended which runs as long as the process; /readyz says it from then on."""
+    if not task.cancelled():
+        fields = {"part": task.get_name(), "exception": type(task.exception()).__name__}
+        log.critical("a part of this process has stopped; restart it", extra={"fields": fields})
 
 
 def from_environment() -> Sidecar:

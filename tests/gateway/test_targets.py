@@ -257,3 +257,10 @@ def test_a_reused_decision_names_its_own_caller(door: Door) -> None:
             assert door.post(call(name)).status == 200
     given = [(seen.header("X-User"), seen.header("X-Tool-Name")) for seen in door.backend.requests]
     assert given == [("ada", "granted"), ("bob", "granted"), (None, "granted"), (None, "team-a")] * 2
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/validate"])
+def test_what_the_sidecar_says_of_itself_stays_inside(door: Door, path: str) -> None:
+    """To the outside these are names of MCP servers that nobody has."""
+    door.refuses(door.get(path), 403, "SERVER_UNKNOWN")
+    door.refuses(door.get(path, replace={"Authorization": None}), 401, "TOKEN_MISSING")
