@@ -4,12 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: up test test-compose lint lock nginx redis clean
+.PHONY: up test test-compose lint lock bench bench-quick nginx redis wrk perf clean
 
 up: $(VENV)/.installed nginx
 	$(BIN)/auth-server demo $(DEMO_OPTIONS)
 
-test: $(VENV)/.installed-dev nginx redis lint
+test: $(VENV)/.installed-dev nginx redis wrk lint
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --coverage-bars -n 3 --dist worksteal --ignore=tests/compose $(PYTEST_OPTIONS)
 
@@ -23,18 +23,32 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Under 25 minutes on an idle machine; writes bench/results.md and bench/results.svg.
+bench: $(VENV)/.installed-bench nginx wrk perf
+	$(BIN)/python -m bench --out bench $(BENCH_OPTIONS)
+
+bench-quick: $(VENV)/.installed-bench nginx wrk
+	$(BIN)/python -m bench --quick $(BENCH_OPTIONS)
+
 LOCK := uv pip compile --quiet --generate-hashes --universal --no-header --no-annotate --python-version 3.11
 
 lock:
 	$(LOCK) --extra demo --extra cluster pyproject.toml -o requirements.lock
 	$(LOCK) --extra demo --extra cluster --group dev pyproject.toml -o requirements-dev.lock
 	$(LOCK) --group build -o requirements-build.lock
+	$(LOCK) --group bench pyproject.toml -o requirements-bench.lock
 
 nginx:
 	@deploy/install-nginx
 
 redis:
 	@deploy/install-redis
+
+wrk:
+	@deploy/install-tool wrk wrk
+
+perf:
+	@deploy/install-tool perf linux-perf
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -44,6 +58,10 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.installed-bench: requirements-bench.lock $(VENV)/.installed
+	$(BIN)/pip install --quiet --require-hashes -r requirements-bench.lock
 	@touch $@
 
 clean:

@@ -1,0 +1,1 @@
+"""Measures this gateway beside bare nginx, Envoy and Starlette: `make bench`."""

