@@ -16,6 +16,7 @@ CORE = (
     "jwks",
     "strict_json",
     "sessions",
+    "revoked",
     "headers",
     "model",
     "errors",
