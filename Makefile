@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+ISSUERS := .state/issuers
 
 .PHONY: up test test-compose lint lock bench bench-quick nginx redis wrk perf clean
 
@@ -10,6 +11,7 @@ up: $(VENV)/.installed nginx
 	$(BIN)/auth-server demo $(DEMO_OPTIONS)
 
 test: $(VENV)/.installed-dev nginx redis wrk lint
+test: $(VENV)/.installed-dev $(ISSUERS)/.installed nginx redis lint
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --coverage-bars -n 3 --dist worksteal --ignore=tests/compose $(PYTEST_OPTIONS)
 
@@ -37,6 +39,7 @@ lock:
 	$(LOCK) --extra demo --extra cluster --group dev pyproject.toml -o requirements-dev.lock
 	$(LOCK) --group build -o requirements-build.lock
 	$(LOCK) --group bench pyproject.toml -o requirements-bench.lock
+	$(LOCK) --group issuers -o requirements-issuers.lock
 
 nginx:
 	@deploy/install-nginx
@@ -62,6 +65,9 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 
 $(VENV)/.installed-bench: requirements-bench.lock $(VENV)/.installed
 	$(BIN)/pip install --quiet --require-hashes -r requirements-bench.lock
+$(ISSUERS)/.installed: requirements-issuers.lock
+	$(PYTHON) -m venv $(ISSUERS)
+	$(ISSUERS)/bin/pip install --quiet --require-hashes -r requirements-issuers.lock
 	@touch $@
 
 clean:
