@@ -10,8 +10,7 @@ ISSUERS := .state/issuers
 up: $(VENV)/.installed nginx
 	$(BIN)/auth-server demo $(DEMO_OPTIONS)
 
-test: $(VENV)/.installed-dev nginx redis wrk lint
-test: $(VENV)/.installed-dev $(ISSUERS)/.installed nginx redis lint
+test: $(VENV)/.installed-dev $(ISSUERS)/.installed nginx redis wrk lint
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --coverage-bars -n 3 --dist worksteal --ignore=tests/compose $(PYTEST_OPTIONS)
 
@@ -65,6 +64,8 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 
 $(VENV)/.installed-bench: requirements-bench.lock $(VENV)/.installed
 	$(BIN)/pip install --quiet --require-hashes -r requirements-bench.lock
+	@touch $@
+
 $(ISSUERS)/.installed: requirements-issuers.lock
 	$(PYTHON) -m venv $(ISSUERS)
 	$(ISSUERS)/bin/pip install --quiet --require-hashes -r requirements-issuers.lock
