@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import gzip
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from auth_server.model import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 
 @dataclass(slots=True)
@@ -118,3 +119,24 @@ async def jwks_server(document: Any) -> AsyncIterator[JwksServer]:
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def jwks_server_beside(document: Any) -> Iterator[JwksServer]:
+    """Serve a key set from a thread of its own, for tests that wait for other processes."""
+    started: Future[tuple[JwksServer, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def serve() -> None:
+        end = asyncio.Event()
+        async with jwks_server(document) as state:
+            started.set_result((state, asyncio.get_running_loop(), end))
+            await end.wait()
+
+    with ThreadPoolExecutor(1) as executor:
+        serving = executor.submit(asyncio.run, serve())
+        state, loop, end = started.result(10)
+        try:
+            yield state
+        finally:
+            loop.call_soon_threadsafe(end.set)
+            serving.result(10)
