@@ -3,6 +3,7 @@
 Where the verdicts differ, this one refuses, and the case is listed as stricter with the reason.
 """
 
+import fcntl
 import json
 import shutil
 import subprocess
@@ -12,7 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
+from starlette.testclient import TestClient
 from support.cognito import (
     ABSENT,
     AGENT,
@@ -22,6 +25,7 @@ from support.cognito import (
     OTHER_ISSUER,
     POOL,
     UPDATED_ISSUER,
+    SigningKey,
     base64url,
     claims,
     jwks,
@@ -31,7 +35,12 @@ from support.cognito import (
     verify,
 )
 
+from auth_server.demo.cognito.app import create_app
+from auth_server.demo.cognito.keys import KeyRing
+from auth_server.demo.directory import POOL_ID, demo_directory
 from auth_server.errors import Unauthenticated
+from auth_server.model import Pool
+from auth_server.tokens import Rules
 
 VERSION = "5.2.1"
 HOME = Path(__file__).parents[1] / ".state" / f"aws-jwt-verify-{VERSION}"
@@ -57,23 +66,32 @@ def home() -> Path:
     """Return the folder in which node finds the package; installs it with npm, once per checkout."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.fail("node and npm are needed to compare with aws-jwt-verify: install Node.js 18 or newer")
-    if not (HOME / "node_modules" / "aws-jwt-verify" / "package.json").is_file():
-        HOME.mkdir(parents=True, exist_ok=True)
-        (HOME / "package.json").write_text('{"private": true, "type": "module"}')
-        subprocess.run(
-            ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", f"aws-jwt-verify@{VERSION}"],
-            cwd=HOME,
-            check=True,
-            capture_output=True,
-            timeout=100,
-        )
-    (HOME / "verify.mjs").write_text(SCRIPT)
+    HOME.mkdir(parents=True, exist_ok=True)
+    with (HOME / "lock").open("w") as lock:  # tests run side by side
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (HOME / "node_modules" / "aws-jwt-verify" / "package.json").is_file():
+            (HOME / "package.json").write_text('{"private": true, "type": "module"}')
+            subprocess.run(
+                [
+                    "npm",
+                    "install",
+                    "--no-audit",
+                    "--no-fund",
+                    "--ignore-scripts",
+                    f"aws-jwt-verify@{VERSION}",
+                ],
+                cwd=HOME,
+                check=True,
+                capture_output=True,
+                timeout=100,
+            )
+        (HOME / "verify.mjs").write_text(SCRIPT)
     return HOME
 
 
-def ask_aws(tokens: dict[str, str]) -> dict[str, str]:
+def ask_aws(tokens: dict[str, str], **other: Any) -> dict[str, str]:
     """Return what aws-jwt-verify says of each token: why it is refused, or empty."""
-    setup = {"userPoolId": POOL.id, "clientId": [CLIENT, AGENT], "jwks": jwks()}
+    setup = {"userPoolId": POOL.id, "clientId": [CLIENT, AGENT], "jwks": jwks()} | other
     lines = "".join(json.dumps({"name": name, "token": raw}) + "\n" for name, raw in tokens.items())
     done = subprocess.run(
         ["node", "verify.mjs", json.dumps(setup)],
@@ -213,3 +231,81 @@ def test_the_same_verdicts_as_aws_jwt_verify() -> None:
     assert unlisted == []
     assert [name for name in STRICTER if name not in listed] == []
     assert sum(not verdict for verdict in theirs.values()) > 20
+
+
+class StandIn:
+    """The demo's pool: its own tokens, and what its keys would sign if something were wrong."""
+
+    issuer = f"https://cognito-idp.us-east-1.amazonaws.com/{POOL_ID}"
+    clients = ("demo-agent", "demo-cli")
+
+    def __init__(self) -> None:
+        secrets = {"demo-agent": "an agent's secret", "uma": "uma's password"}
+        directory = demo_directory("http://localhost:8080", secrets=secrets, issuer=self.issuer)
+        self.keys = KeyRing.generate([POOL_ID])
+        web = TestClient(create_app(directory, issuer_base="http://pool", keys=self.keys))
+        form = {"grant_type": "client_credentials", "client_id": "demo-agent"}
+        form |= {"client_secret": secrets["demo-agent"]}
+        machine = web.post(f"/{POOL_ID}/oauth2/token", data=form).json()
+        signed_in = web.post(
+            "/",
+            json={
+                "AuthFlow": "USER_PASSWORD_AUTH",
+                "ClientId": "demo-cli",
+                "AuthParameters": {"USERNAME": "uma", "PASSWORD": secrets["uma"]},
+            },
+            headers={
+                "Content-Type": "application/x-amz-json-1.1",
+                "X-Amz-Target": "AWSCognitoIdentityProviderService.InitiateAuth",
+            },
+        ).json()["AuthenticationResult"]
+        self.tokens = {
+            "agent": machine["access_token"],
+            "access": signed_in["AccessToken"],
+            "id": signed_in["IdToken"],
+        }
+
+    def compared(self, now: int) -> dict[str, str]:
+        """Return its tokens: as they are, and each with every single fault of a claim or the header."""
+        found = {}
+        for kind, good in self.tokens.items():
+            found[f"{kind}: good"] = good
+            claimed = jwt.decode(good, options={"verify_signature": False})
+            own = self.keys.current(POOL_ID)
+            signing = own.id if kind == "id" else own.access
+            signer = SigningKey(signing.kid, signing.private)
+            for name, changes in faults(now):
+                changed = {
+                    claim: value for claim, value in (claimed | changes).items() if value is not ABSENT
+                }
+                found[f"{kind}: {name}"] = token(changed, signer=signer)
+            for name, header in HEADERS.items():
+                found[f"{kind}: header {name}"] = token(claimed, signer=signer, header=header)
+        return found
+
+    def verify(self, raw: str) -> None:
+        """Judge one as the gateway does; raises Unauthenticated, or KeyError where the kid is unknown."""
+        pool = Pool(POOL_ID, "us-east-1", (self.issuer,), "")
+        rules = Rules(frozenset(self.clients))
+        verify(raw, rules=rules, document=self.keys.jwks(POOL_ID), pool=pool, now=time.time())
+
+
+def test_the_same_verdicts_on_the_stand_in_s_tokens() -> None:
+    """What the demo's pool signs counts for aws-jwt-verify too; each fault is judged alike, save the listed."""
+    now, stand_in = int(time.time()), StandIn()
+    compared = stand_in.compared(now)
+    setup = {"userPoolId": POOL_ID, "clientId": list(stand_in.clients), "jwks": stand_in.keys.jwks(POOL_ID)}
+    theirs = ask_aws(compared, **setup)
+    differ = {}
+    for name, raw in compared.items():
+        try:
+            stand_in.verify(raw)
+            ours = ""
+        except (Unauthenticated, KeyError) as error:
+            ours = repr(error)
+        if bool(ours) != bool(theirs[name]):
+            differ[name] = (ours, theirs[name])
+    assert [name for name, (ours, _) in differ.items() if not ours] == []
+    unlisted = [name for name in differ if not {name, name.partition(": ")[2]} & STRICTER.keys()]
+    assert unlisted == []
+    assert [theirs[f"{kind}: good"] for kind in KINDS] == ["", "", ""]
