@@ -130,7 +130,15 @@ def test_python_compiles(block: str) -> None:
     compile(block, "README.md", "exec")
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/agents.md"])
+@pytest.mark.parametrize(
+    "document",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
+    ],
+)
 def test_links_lead_somewhere(document: str) -> None:
     """Links to files of the checkout lead to files."""
     for path in re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text()):
