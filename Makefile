@@ -5,12 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 ISSUERS := .state/issuers
 
-.PHONY: up test test-compose lint lock bench bench-quick nginx redis wrk perf clean
+.PHONY: up test test-compose lint lock bench bench-quick nginx redis wrk perf chromium clean
 
 up: $(VENV)/.installed nginx
 	$(BIN)/auth-server demo $(DEMO_OPTIONS)
 
-test: $(VENV)/.installed-dev $(ISSUERS)/.installed nginx redis wrk lint
+test: $(VENV)/.installed-dev $(ISSUERS)/.installed nginx redis wrk chromium lint
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --coverage-bars -n 3 --dist worksteal --ignore=tests/compose $(PYTEST_OPTIONS)
 
@@ -51,6 +51,9 @@ wrk:
 
 perf:
 	@deploy/install-tool perf linux-perf
+
+chromium:
+	@deploy/install-tool chromium chromium
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
-from pathlib import Path
 from urllib.parse import parse_qs, quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.vectors import open_redirects
 
 from auth_server import sealed, sessions, signin
 from auth_server.signin import Pending, return_target
@@ -22,21 +21,6 @@ KEY = "k" * 32
 OLD_KEY = "o" * 32
 RANDOM = bytes(range(96))
 PENDING = Pending.begin(RANDOM, "/time/mcp?x=1", now=NOW)
-
-VECTORS = Path(os.environ.get("VECTORS_DIR", Path(__file__).parents[2] / "shared" / "vectors"))
-
-
-def open_redirects() -> list[str]:
-    """Return every line of oauth2-proxy's list. Where it is absent, CI fails and a person is told."""
-    file = VECTORS / "openredirects.txt"
-    if not file.is_file():
-        said = (
-            f"{file} is absent: get oauth2-proxy's testdata/openredirects.txt, name its folder in VECTORS_DIR"
-        )
-        if os.environ.get("CI") or "VECTORS_DIR" in os.environ:
-            pytest.fail(said)
-        pytest.skip(said)  # the list is not part of this project, so a clone alone cannot have it
-    return file.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
 
 
 def test_every_known_open_redirect() -> None:
