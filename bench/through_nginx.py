@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bench import constant_rate, load, messages, policies
 from bench.credentials import cookie
 from bench.results import Measured, Share, Spread, Table, difference, ratio
-from bench.rounds import MANY, Contender, costs, rates, warm
+from bench.rounds import MANY, Contender, costs, per_core, rates, warm
 
 if TYPE_CHECKING:
     from bench.rounds import Bench
@@ -68,6 +68,14 @@ def proxies(bench: Bench) -> None:
         "hot": measured(ours, "bare nginx"),
         "hot-envoy": measured(ours, cached),
         "uncached": measured(unkept, "bare nginx"),
+    }
+    refusals = runs["gateway, refusals (403)"]
+    bench.results.sizing |= {
+        "nginx, decision known: one core": per_core(runs[ours], "nginx"),
+        "nginx, decision asked for: one core": per_core(runs[unkept], "nginx"),
+        "nginx, refusals: one core": per_core(refusals, "nginx"),
+        "sidecar, the same question again: one core": per_core(runs[unkept], "python"),
+        "sidecar, refusals: one core": per_core(refusals, "python"),
     }
     bench.results.tables.append(
         Table(

@@ -58,6 +58,13 @@ def test_ratios_are_of_the_same_round() -> None:
         ratio(fast, Spread((1.0,)))
 
 
+def test_a_disturbed_run_says_so() -> None:
+    """Figures of a machine that others use are not taken for its own; a quiet run has no such words."""
+    assert "too much" in report.disturbance(Results(disturbance=[0.02, 0.3, 0.4]))
+    assert report.disturbance(Results(disturbance=[0.0, 0.02, 0.3])).endswith("while it was measured.")
+    assert not report.disturbance(Results())
+
+
 def test_the_report_has_the_bar_the_figure_and_the_verdict_in_one_row() -> None:
     """bench/results.md is read by people: bar, median with its spread, by processor time, verdict."""
     measured = Measured(Spread((0.6, 0.5, 0.7)), Spread((0.55,)))
