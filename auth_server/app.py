@@ -17,6 +17,7 @@ from auth_server.logs import configure
 from auth_server.provider import Provider
 from auth_server.reload import PolicyFile
 from auth_server.revocations import Revocations
+from auth_server.session_groups import SessionGroups
 from auth_server.settings import Settings, environment
 from auth_server.stores import open_store
 from auth_server.validate import Validator
@@ -59,7 +60,11 @@ def create_app(settings: Settings) -> Sidecar:
     store = open_store(settings.revocation_url)
     store.prepare()
     revocations = Revocations(store, session_max_age=settings.session_max_age)
-    validator = Validator(settings, keys, policy_file, revocations)
+    provider = Provider(settings)
+    groups = None
+    if settings.session_refresh is not None:
+        groups = SessionGroups(settings, store, revocations, provider, keys)
+    validator = Validator(settings, keys, policy_file, revocations, groups)
 
     tasks: list[asyncio.Task[None]] = []
 
@@ -75,6 +80,8 @@ def create_app(settings: Settings) -> Sidecar:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if groups is not None:
+            await groups.aclose()
         await revocations.aclose()
 
     async def healthz(_: Request) -> JSONResponse:
@@ -105,7 +112,7 @@ def create_app(settings: Settings) -> Sidecar:
 
         return Response(metrics.exposition(state()), media_type=metrics.CONTENT_TYPE)
 
-    web = Web(settings, keys, validator, policy_file, Provider(settings), revocations)
+    web = Web(settings, keys, validator, policy_file, provider, revocations, groups)
     others = Starlette(
         routes=[
             Route("/healthz", healthz),

@@ -42,6 +42,7 @@ class UserTokens:
 
     id_token: str = field(repr=False)
     access_token: str = field(default="", repr=False)
+    refresh_token: str = field(default="", repr=False)
 
 
 class Provider:
@@ -82,7 +83,21 @@ class Provider:
             grant, self._client_id, self._client_secret, "client_secret_basic"
         )
         answer = await cognito.ask("POST", url, form, headers=headers)
-        return _tokens(url, answer.get("id_token"), answer.get("access_token"))
+        return _tokens(url, answer.get("id_token"), answer.get("access_token"), answer.get("refresh_token"))
+
+    async def refresh(self, refresh_token: str) -> UserTokens:
+        """Return new tokens of the same user (RFC 6749, section 6); raises CognitoError.
+
+        With rotation there is a new refresh token, and the old one soon ends. The code `invalid_grant` says
+        that the user, or their sign-in, counts no longer.
+        """
+        url = (await self.endpoints()).token
+        grant = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        form, headers = cognito.authenticated(
+            grant, self._client_id, self._client_secret, "client_secret_basic"
+        )
+        answer = await cognito.ask("POST", url, form, headers=headers)
+        return _tokens(url, answer.get("id_token"), answer.get("access_token"), answer.get("refresh_token"))
 
     async def by_password(self, username: str, password: str) -> UserTokens:
         """Return the tokens of a person (InitiateAuth, USER_PASSWORD_AUTH); raises CognitoError."""
@@ -133,9 +148,10 @@ def api_url(pool: Pool) -> str:
     return f"{parts.scheme}://{host}/"
 
 
-def _tokens(url: str, id_token: object, access_token: object) -> UserTokens:
+def _tokens(url: str, id_token: object, access_token: object, refresh_token: object = None) -> UserTokens:
     if not isinstance(id_token, str) or not _TOKEN.fullmatch(id_token):
         raise CognitoError(
             f"{url} answered without an ID token; allow the app client the scope {SCOPE}", code="no_id_token"
         )
-    return UserTokens(id_token, access_token if isinstance(access_token, str) else "")
+    further = (token if isinstance(token, str) else "" for token in (access_token, refresh_token))
+    return UserTokens(id_token, *further)

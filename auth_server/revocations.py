@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from auth_server import renewal
 from auth_server.errors import ErrorCode, Unavailable
 from auth_server.revoked import Revocation, RevocationKind, Revoked
 from auth_server.stores import StoreError
@@ -112,6 +113,7 @@ class Revocations:
             self._read_all_from = -math.inf  # and so put back at the next look that can
             raise
         log.info("revoked", extra={"fields": {"kind": kind.value}})
+        await self._drop_renewals(kind, value)
         return revocation
 
     async def follow(self) -> None:
@@ -145,6 +147,15 @@ class Revocations:
     async def aclose(self) -> None:
         """Close the store."""
         await self._store.aclose()
+
+    async def _drop_renewals(self, kind: RevocationKind, value: str) -> None:
+        """Drop the refresh tokens of what has ended. Nobody would use them; they would end by themselves."""
+        pattern = renewal.pattern(kind, value)
+        try:
+            if pattern is not None:
+                await self._store.delete(pattern)
+        except StoreError as error:
+            log.warning("refresh tokens not dropped", extra={"fields": {"reason": str(error)}})
 
     async def _read(self) -> Page:
         started = time.monotonic()

@@ -63,6 +63,11 @@ SETTINGS = (
         "required where sessions are used",
     ),
     Setting("SESSION_MAX_AGE", "seconds that a session lasts", "28800"),
+    Setting(
+        "SESSION_REFRESH",
+        "seconds after which the groups of a session are checked again at Cognito",
+        "never",
+    ),
     Setting("SCOPES_FILE", "who may call what", "scopes.yml"),
     Setting("GATEWAY_URL", "the public URL: redirects, Origin check, metadata", "http://localhost:8080"),
     Setting("REGISTRY_URL", "read where GATEWAY_URL is not given", "none"),
@@ -115,6 +120,7 @@ class Settings:
     domain: str = ""
     secret_keys: tuple[str, ...] = field(default=(), repr=False)
     session_max_age: int = 28_800
+    session_refresh: int | None = None
     scopes_file: Path = Path("scopes.yml")
     gateway_url: str = "http://localhost:8080"
     allowed_hosts: tuple[str, ...] = ()
@@ -149,6 +155,9 @@ class Settings:
             domain=variables.value("COGNITO_DOMAIN", lambda text: _domain(text, pools), ""),
             secret_keys=secret_keys,
             session_max_age=variables.integer("SESSION_MAX_AGE", 28_800, 1, _YEAR),
+            session_refresh=variables.value(
+                "SESSION_REFRESH", lambda text: values.integer(text, 1, _YEAR), None
+            ),
             scopes_file=variables.value("SCOPES_FILE", Path, Path("scopes.yml")),
             gateway_url=_gateway_url(variables),
             allowed_hosts=variables.value("ALLOWED_HOSTS", _hosts, ()),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from auth_server.reload import PolicyFile
     from auth_server.responses import Answer
     from auth_server.revocations import Revocations
+    from auth_server.session_groups import SessionGroups
     from auth_server.settings import Settings
 
 log = logging.getLogger("auth_server")
@@ -67,13 +68,23 @@ class Validator:
     """Holds what a decision needs; each decision sees one snapshot of the policy."""
 
     def __init__(
-        self, settings: Settings, keys: Keys, policy_file: PolicyFile, revocations: Revocations | None
+        self,
+        settings: Settings,
+        keys: Keys,
+        policy_file: PolicyFile,
+        revocations: Revocations | None,
+        groups: SessionGroups | None = None,
     ) -> None:
-        """Take the parts; without `revocations` (a command that only looks) nothing counts as revoked."""
+        """Take the parts.
+
+        Without `revocations` (a command that only looks) nothing counts as revoked; without `groups`
+        (SESSION_REFRESH is not set) a session has those of its cookie.
+        """
         self._settings = settings
         self._keys = keys
         self._policy_file = policy_file
         self._revocations = revocations
+        self._groups = groups
         self._known: Recent[bytes, Verified] = Recent(KNOWN_CREDENTIALS_BYTES)
         self._answers: Recent[Fingerprint, Answered] = Recent(ANSWERS_BYTES)
         self._rules = tokens.Rules(
@@ -116,7 +127,11 @@ class Validator:
         # Within DECISION_TTL of its end a credential's answer must say less, so it is made anew.
         if not self._still_holds(known.verified, now + self._settings.decision_ttl):
             return None
-        self._check_revoked(known.verified.identity)
+        identity = known.verified.identity
+        self._check_revoked(identity)
+        aging = self._groups if identity.method is AuthMethod.SESSION_COOKIE else None
+        if aging is not None and not aging.holds(identity, now=now):
+            return None
         return known.answer
 
     async def identify(self, credential: Credential, incoming: headers.Incoming, *, now: float) -> Verified:
@@ -133,6 +148,8 @@ class Validator:
         if verified.pool is not None:
             _agree_on_pool(verified.pool, incoming)
         self._check_revoked(verified.identity)
+        if self._groups is not None and verified.identity.method is AuthMethod.SESSION_COOKIE:
+            return Verified(await self._groups.of(verified.identity, now=now))
         return verified
 
     def _check_revoked(self, identity: Identity) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from auth_server.provider import Provider
     from auth_server.reload import PolicyFile
     from auth_server.revocations import Revocations
+    from auth_server.session_groups import SessionGroups
     from auth_server.settings import Settings
     from auth_server.validate import Validator
 
@@ -36,6 +37,7 @@ class Web:
     policy_file: PolicyFile
     provider: Provider
     revocations: Revocations
+    groups: SessionGroups | None = None
 
     @property
     def can_sign_in(self) -> bool:

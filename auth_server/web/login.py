@@ -71,15 +71,19 @@ async def callback(web: Web, visit: Visit) -> Response:
         raise problems.not_begun_here()
     visit.drop_cookie(signin.cookie_name(state, secure=secure), path=_cookie_path(web))
     try:
-        person = await _person(web, visit, query, pending)
+        person, refresh_token = await _person(web, visit, query, pending)
     except problems.Problem as problem:
         problem.target = pending.target
         raise
     await _replace_session(web, visit)
     cookie = mint(web, person, now=visit.now)
     visit.keep_cookie(web.session_cookie, cookie, max_age=web.settings.session_max_age)
-    fields = {"user": headers.encode(person.identity.username), "request_id": visit.about.request_id}
-    log.info("signed in", extra={"fields": fields})
+    settings = web.settings
+    made = sessions.verify(cookie, settings.secret_keys, max_age=settings.session_max_age, now=visit.now)
+    if web.groups is not None:
+        await web.groups.keep(made, refresh_token, now=visit.now)
+    fields = {"user": headers.encode(made.username), "session": made.session_id}
+    log.info("signed in", extra={"fields": fields | {"request_id": visit.about.request_id}})
     return answers.redirect(pending.target, status=303)
 
 
@@ -105,8 +109,10 @@ async def end(web: Web, identity: Identity, *, now: float) -> None:
         await web.revocations.revoke(RevocationKind.SESSION, identity.session_id, now=now)
 
 
-async def _person(web: Web, visit: Visit, query: dict[str, str], pending: Pending) -> tokens.Person:
-    """Return who Cognito says this is, as verified; raises Problem."""
+async def _person(
+    web: Web, visit: Visit, query: dict[str, str], pending: Pending
+) -> tuple[tokens.Person, str]:
+    """Return who Cognito says this is, as verified, and their refresh token, if any; raises Problem."""
     error, code, settings = query.get("error"), query.get("code", ""), web.settings
     if error is not None:
         raise problems.refused_by_cognito(error if _ERROR.fullmatch(error) else "an unknown error")
@@ -123,9 +129,10 @@ async def _person(web: Web, visit: Visit, query: dict[str, str], pending: Pendin
         token = jws.parse(answer.id_token, max_length=settings.max_token_length)
         key, _ = await web.keys.get(token)
         # Of the pool that was asked, whatever other pools are trusted.
-        return tokens.verify_sign_in(jws.verify(token, key), settings.pools[0], asked, now=visit.now)
+        person = tokens.verify_sign_in(jws.verify(token, key), settings.pools[0], asked, now=visit.now)
     except Refusal as refusal:
         raise problems.refused_token(refusal) from None
+    return person, answer.refresh_token
 
 
 async def _replace_session(web: Web, visit: Visit) -> None:

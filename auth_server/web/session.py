@@ -50,10 +50,11 @@ async def create(web: Web, visit: Visit) -> Response:
     await web.revocations.confirm(identity)
     cookie = mint(web, person, now=visit.now)
     visit.keep_cookie(web.session_cookie, cookie, max_age=web.settings.session_max_age)
-    log.info("session opened", extra={"fields": {"user": headers.encode(identity.username)}})
     made = sessions.verify(
         cookie, web.settings.secret_keys, max_age=web.settings.session_max_age, now=visit.now
     )
+    fields = {"user": headers.encode(identity.username), "session": made.session_id}
+    log.info("session opened", extra={"fields": fields})
     return answers.data(described(web, made) | {"cookie": {"name": web.session_cookie, "value": cookie}})
 
 

@@ -17,6 +17,7 @@ CORE = (
     "strict_json",
     "sessions",
     "revoked",
+    "renewal",
     "headers",
     "model",
     "errors",

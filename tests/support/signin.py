@@ -54,6 +54,9 @@ class Cognito:
     answer: Tamper = field(default_factory=dict)
     status: int = 200
     has_discovery: bool = True
+    is_down: bool = False
+    turned_away: int = 0
+    service: Any = None
     requests: list[dict[str, list[str]]] = field(default_factory=list)
     authorizations: list[str] = field(default_factory=list)
 
@@ -74,6 +77,10 @@ class Cognito:
             "GATEWAY_URL": GATEWAY,
             "DECISION_TTL": "0",
         } | changes
+
+    def change(self, username: str, **changes: Any) -> None:
+        """Change a user, as an administrator does; with `absent=True`, take them away."""
+        self.service.directory = self.service.directory.changed(POOL, username, **changes)
 
     def sign(self, kind: str = "id", **changes: Any) -> str:
         """Sign a user's token as the pool does; a claim given as None is left out."""
@@ -229,6 +236,7 @@ def _directory(gateway: str) -> Directory:
                 scopes=("openid", "email"),
                 callback_urls=(f"{gateway}{CALLBACK}",),
                 logout_urls=(f"{gateway}/",),
+                rotate_refresh_tokens=True,
             ),
             AppClient(
                 id="public",
@@ -258,7 +266,14 @@ def _tampered(cognito: Cognito, base: str, gateway: str) -> ASGIApp:
         clock=lambda: time.time() + cognito.ahead,
     )
 
+    cognito.service = app.state.service
+
     async def tampering(scope: Scope, receive: Receive, send: Send) -> None:
+        if cognito.is_down:
+            cognito.turned_away += 1
+            await send({"type": "http.response.start", "status": 503, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
         if not cognito.has_discovery and scope["path"].endswith("/openid-configuration"):
             scope = {**scope, "path": "/away"}
         if scope["type"] != "http" or not scope["path"].endswith("/oauth2/token"):

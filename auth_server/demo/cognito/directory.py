@@ -1,9 +1,10 @@
 """What exists: user pools with their resource servers, app clients and users, all immutable."""
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import chain
+from typing import Any
 
 STANDARD_SCOPES = frozenset({"openid", "email", "phone", "profile", "aws.cognito.signin.user.admin"})
 """The scopes that every user pool has (Cognito developer guide, "Scopes, M2M, and resource servers")."""
@@ -115,6 +116,17 @@ class Directory:
     def pool(self, pool_id: str) -> Pool | None:
         """Return the pool with that id."""
         return next((pool for pool in self.pools if pool.id == pool_id), None)
+
+    def changed(self, pool_id: str, username: str, **changes: Any) -> "Directory":
+        """Return a directory where this user is another; with `absent=True`, there is none."""
+        absent = changes.pop("absent", False)
+        pools = []
+        for pool in self.pools:
+            own = pool.id == pool_id
+            users = [u for u in pool.users if not (own and absent and u.username == username)]
+            users = [replace(u, **changes) if own and u.username == username else u for u in users]
+            pools.append(replace(pool, users=tuple(users)))
+        return Directory(tuple(pools))
 
     def pool_of(self, client_id: str) -> tuple[Pool, AppClient] | None:
         """Return the pool that has this app client, and the client."""

@@ -11,9 +11,9 @@ from auth_server.demo.cognito.keys import KeyRing
 from auth_server.demo.cognito.ledger import Ledger
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Service:
-    """One stand-in; `app.state.service`."""
+    """One stand-in; `app.state.service`. Its directory may be replaced by another of the same pools."""
 
     directory: Directory
     keys: KeyRing

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from dataclasses import replace
 
 import jwt
 from starlette.requests import Request
@@ -81,10 +82,14 @@ def _refresh_token(service: Service, pool: Pool, client: AppClient, form: dict[s
     grant = tokens.get(form["refresh_token"], now=now)
     if grant is None or grant.authentication.client_id != client.id:
         raise OAuthError("invalid_grant")
-    answer = issue_user_tokens(service, pool, client, grant.authentication)
+    user = pool.user(grant.authentication.user.username)  # as they are now, not as they signed in
+    if user is None:
+        raise OAuthError("invalid_grant")
+    authentication = replace(grant.authentication, user=user)
+    answer = issue_user_tokens(service, pool, client, authentication)
     if client.rotate_refresh_tokens:
         tokens.take(form["refresh_token"], now=now)
-        answer |= issue_refresh_token(service, pool, client, grant.authentication, grant.expires_at)
+        answer |= issue_refresh_token(service, pool, client, authentication, grant.expires_at)
     return answer
 
 
