@@ -17,6 +17,7 @@ from support.signin import CLIENT, POOL, Browser, Stage, signing_in
 
 from auth_server import renewal, session_groups, sessions
 from auth_server.demo.cognito.directory import Directory
+from auth_server.provider import Provider
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from support.redis_server import RedisServer
     from support.sidecar import Sidecar
+
+    from auth_server.provider import UserTokens
 
 pytestmark = pytest.mark.anyio
 
@@ -107,6 +110,12 @@ async def test_a_group_that_was_taken_away(stage: Stage) -> None:
 async def test_an_idle_session_waits_for_the_check(stage: Stage) -> None:
     """Whoever comes back after a while calls by no group that was taken away meanwhile, not even once."""
     cookie = await signed_in(stage)
+
+    async def twice() -> bool:
+        assert await both(stage, cookie) == {"readers"}
+        return len(refreshes(stage)) >= 2
+
+    await until(twice)  # both have learned the groups from the store
     stage.cognito.change("uma", groups=())
     began = time.time()
     await until(lambda: _passed(began + EVERY + 1.6))
@@ -303,6 +312,46 @@ async def test_a_worker_that_died_while_asking(shared: tuple[Stage, RedisServer]
     await until_both(stage, cookie, "ACCESS_DENIED")
     assert time.time() >= now + 3
     assert len(refreshes(stage)) == 1
+
+
+async def test_a_store_that_dies_between_two_tokens(
+    shared: tuple[Stage, RedisServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cognito has replaced the token, and the store is down: the new one is kept as soon as it is back."""
+    stage, server = shared
+    returns: list[asyncio.Task[None]] = []
+    refresh = Provider.refresh
+
+    async def interrupted(self: Provider, token: str) -> UserTokens:
+        answer = await refresh(self, token)
+        if not returns:
+            server.kill()
+            returns.append(asyncio.create_task(asyncio.to_thread(server.start)))
+        return answer
+
+    monkeypatch.setattr(Provider, "refresh", interrupted)
+    cookie = await signed_in(stage)
+
+    async def thrice() -> bool:
+        # Whoever has not yet learned the groups cannot know them now; nobody is told that it is over.
+        assert await both(stage, cookie) <= {"readers", "AUTH_UNAVAILABLE"}
+        return len(refreshes(stage)) >= 3
+
+    await until(thrice, 20)
+    await asyncio.gather(*returns)
+    used = [asked["refresh_token"][0] for asked in refreshes(stage)]
+    assert len(set(used)) == len(used)
+    stage.cognito.change("uma", groups=())
+    await until_both(stage, cookie, "ACCESS_DENIED")
+
+
+async def test_a_store_that_is_down_while_one_signs_in(shared: tuple[Stage, RedisServer]) -> None:
+    """Signing in works; the session lasts until it would have to be checked."""
+    stage, server = shared
+    server.kill()
+    cookie = await signed_in(stage)
+    server.start()
+    await until_both(stage, cookie, "SESSION_EXPIRED")
 
 
 async def test_values_that_were_swapped(shared: tuple[Stage, RedisServer]) -> None:

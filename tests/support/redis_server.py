@@ -46,8 +46,6 @@ class RedisServer:
                 "always",
                 "--save",
                 "",
-                "--enable-debug-command",
-                "no",
             ],
             stdout=subprocess.DEVNULL,
         )
