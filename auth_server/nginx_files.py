@@ -28,6 +28,7 @@ worker_rlimit_nofile {files};
 worker_shutdown_timeout 5s;
 pid {state}/nginx.pid;
 error_log stderr warn;
+pcre_jit on;
 events {{ worker_connections 8192; }}
 http {{
     client_body_temp_path {state}/body;
@@ -107,7 +108,7 @@ class Plan:
     workers: int = 1
     nginx_workers: str = "auto"
     max_body_size: str = "4m"
-    access_log: str = "/dev/stdout gateway"
+    access_log: str = "/dev/stdout gateway buffer=64k flush=1s"
 
 
 def nginx_folder() -> Path:
@@ -160,7 +161,8 @@ def find_nginx() -> tuple[str, str]:
 def write_configuration(state: Path, plan: Plan, module: str) -> Path:
     """Write nginx.conf and all that it includes into `state`, and return its path."""
     source = nginx_folder()
-    shutil.copyfile(source / "mcp.js", state / "mcp.js")
+    for script in source.glob("*.js"):
+        shutil.copyfile(script, state / script.name)
     (state / "servers.conf").write_text(servers_conf(plan.servers))
     values = {
         "GATEWAY_FILES": str(state),

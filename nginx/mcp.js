@@ -84,13 +84,9 @@ function failed(r, e) {
     refuse(r, new Refusal(503, 'AUTH_UNAVAILABLE', 'the request could not be judged; try again'));
 }
 
-/* The name under which nginx may keep a 200 for DECISION_TTL: everything that the decision depends on. nginx
- * writes the key into its cache, so it is a digest. No part can hold a line feed, so no part can imitate two. */
+/* The name under which nginx may keep a 200 for DECISION_TTL. nginx writes it into its cache, so it is a digest. */
 function decisionKey(r) {
-    const v = r.variables;
-    const parts = [v.mcp_authorization, v.http_cookie || '', r.method, v.mcp_server, v.mcp_method, v.mcp_name,
-                   v.mcp_targets, v.http_x_user_pool_id || '', v.http_x_region || ''];
-    return crypto.createHash('sha256').update(parts.join('\n')).digest('base64url');
+    return crypto.createHash('sha256').update(r.rawVariables.mcp_question).digest('hex');
 }
 
 function checkHeaders(r) {
@@ -107,7 +103,7 @@ function checkHeaders(r) {
     }
     // An empty header would vanish on the way to the sidecar and let the cookie decide in its place.
     const authorization = r.headersIn['Authorization'];
-    r.variables.mcp_authorization = authorization === undefined ? '' : authorization.trim() || 'Bearer';
+    r.variables.mcp_read_authorization = authorization === undefined ? '' : authorization.trim() || 'Bearer';
 }
 
 function comesOnce(name) {
@@ -127,33 +123,10 @@ function comesOnce(name) {
 }
 
 function checkHost(r) {
-    const url = r.variables.gateway_url;
-    const authority = url.slice(url.indexOf('//') + 2);
-    if (r.variables.http_host === authority && r.variables.host === hostOf(authority)) {
-        return;
+    if (r.variables.mcp_own_host !== '1') {
+        throw new Refusal(421, 'REQUEST_INVALID',
+                          'this gateway does not answer for that Host; see GATEWAY_URL and ALLOWED_HOSTS');
     }
-    const host = r.variables.host;
-    const own = hostOf(authority);
-    if (host === own) {
-        return;
-    }
-    if (isLoopback(host) && (isLoopback(own) || /^(?:127\.|::1$|unix:)/.test(r.variables.server_addr))) {
-        return;
-    }
-    // HTTP/1.0 may come without one: that is no item of an empty list.
-    if (host && r.variables.allowed_hosts.split(',').some((item) => hostOf(item.trim()) === host)) {
-        return;
-    }
-    throw new Refusal(421, 'REQUEST_INVALID',
-                      'this gateway does not answer for that Host; see GATEWAY_URL and ALLOWED_HOSTS');
-}
-
-function isLoopback(host) {
-    return /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(host);
-}
-
-function hostOf(authority) {
-    return authority.replace(/:\d+$/, '').toLowerCase();
 }
 
 function checkOrigin(r) {
@@ -170,31 +143,13 @@ function checkOrigin(r) {
 /* $mcp_server is nginx's own capture from the normalised path. The path as sent must say the same to any
  * other reader, or it is refused; what goes on to the backend is then exactly what the client sent. */
 function route(r) {
-    const uri = r.variables.request_uri;
-    const query = uri.indexOf('?');
     const path = pathOf(r);
     const prefix = '/' + r.variables.mcp_server;
     const rest = path.slice(prefix.length);
     if (!path.startsWith(prefix) || (rest !== '' && rest[0] !== '/')) {
         throw ambiguous();
     }
-    const url = r.variables.mcp_url;
-    r.variables.mcp_upstream = 'http://gateway_nowhere';
-    if (url) {
-        const start = url.indexOf('//') + 2;
-        const slash = url.indexOf('/', start);
-        const authority = slash < 0 ? url.slice(start) : url.slice(start, slash);
-        const base = slash < 0 ? '' : url.slice(slash).replace(/\/$/, '');
-        r.variables.mcp_host = authority;
-        if (url.startsWith('https:')) {
-            r.variables.mcp_tls_name = hostOf(authority);
-        }
-        r.variables.mcp_upstream = url.slice(0, start) + 'mcp_' + r.variables.mcp_server + (base + rest || '/')
-            + (query < 0 ? '' : uri.slice(query));
-    }
-    const forward = r.variables.mcp_forward_credentials === '1';
-    r.variables.mcp_backend_authorization = forward ? r.variables.mcp_authorization : '';
-    r.variables.mcp_backend_cookie = forward ? r.variables.http_cookie : otherCookies(r.variables.http_cookie);
+    r.variables.mcp_other_cookies = otherCookies(r.variables.http_cookie);
 }
 
 /* The path as sent, without the query. */
@@ -286,7 +241,7 @@ function readMessage(r) {
     if (!isObject(message)) {
         throw invalid('the body is not a JSON-RPC message');
     }
-    r.variables.mcp_id = rpcId(message);
+    r.variables.mcp_read_id = rpcId(message);
     if (!isPlain(text)) {
         checkKeys(text, message);
     }
@@ -393,10 +348,11 @@ function describe(r, message) {
     checkOwnName(params, 'taskId');
     const names = namesOf(method, params);
     compareHeaders(r, method, names.name);
-    r.variables.mcp_method = method;
-    r.variables.mcp_name = encodeValue(names.name);
+    const name = encodeValue(names.name);
+    r.variables.mcp_read_method = method;
+    r.variables.mcp_read_name = name;
     r.variables.mcp_targets = names.targets.length ? ascii(JSON.stringify(names.targets)) : '';
-    if (r.variables.mcp_name.length + r.variables.mcp_targets.length > MAX_NAMES) {
+    if (name.length + r.variables.mcp_targets.length > MAX_NAMES) {
         throw tooLong();
     }
 }
