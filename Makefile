@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ISSUERS := .state/issuers
 
-.PHONY: up test test-compose lint lock bench bench-quick nginx redis wrk perf chromium clean
+.PHONY: up test test-compose fuzz lint lock bench bench-quick nginx redis wrk perf chromium clean
 
 up: $(VENV)/.installed nginx
 	$(BIN)/auth-server demo $(DEMO_OPTIONS)
@@ -31,6 +31,15 @@ bench: $(VENV)/.installed-bench nginx wrk perf
 bench-quick: $(VENV)/.installed-bench nginx wrk
 	$(BIN)/python -m bench --quick $(BENCH_OPTIONS)
 
+# Each place where a stranger's bytes come in, for so many seconds.
+FUZZ_SECONDS ?= 60
+SURFACES := header claims token cookie authorization cookies name targets policy_file
+
+fuzz: $(VENV)/.installed-fuzz
+	for surface in $(SURFACES); do \
+		$(BIN)/python -m fuzz $$surface -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=.state/fuzz/ || exit 1; \
+	done
+
 LOCK := uv pip compile --quiet --generate-hashes --universal --no-header --no-annotate --python-version 3.11
 
 lock:
@@ -38,6 +47,7 @@ lock:
 	$(LOCK) --extra demo --extra cluster --group dev pyproject.toml -o requirements-dev.lock
 	$(LOCK) --group build -o requirements-build.lock
 	$(LOCK) --group bench pyproject.toml -o requirements-bench.lock
+	$(LOCK) --group fuzz -o requirements-fuzz.lock
 	$(LOCK) --group issuers -o requirements-issuers.lock
 
 nginx:
@@ -67,6 +77,10 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 
 $(VENV)/.installed-bench: requirements-bench.lock $(VENV)/.installed
 	$(BIN)/pip install --quiet --require-hashes -r requirements-bench.lock
+	@touch $@
+
+$(VENV)/.installed-fuzz: requirements-fuzz.lock $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet --require-hashes -r requirements-fuzz.lock
 	@touch $@
 
 $(ISSUERS)/.installed: requirements-issuers.lock

@@ -190,6 +190,10 @@ def _quote(node: yaml.Node) -> str:
     return f'; quote it: "{shown(node.value)}"' if node.tag in _NOT_TEXT else ""
 
 
+# What YAML 1.1 counts lines by (section 4.2).
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+
+
 def _told(error: yaml.YAMLError, text: str) -> tuple[int, str]:
     """Put a parser's error in words: the line, what was found there, and the usual cause."""
     mark = getattr(error, "problem_mark", None)
@@ -197,7 +201,7 @@ def _told(error: yaml.YAMLError, text: str) -> tuple[int, str]:
     problem = f"{getattr(error, 'context', None) or ''} {getattr(error, 'problem', None) or ''}".strip()
     if "alias" in problem:
         remedy = 'a name that starts with * must be quoted: "*"'
-    elif re.match(r" *\t", [*text.split("\n"), ""][line]):
+    elif re.match(r" *\t", "".join(_LINE_BREAK.split(text)[line : line + 1])):
         remedy = "indent with spaces, not with tabs"
     elif "cannot start any token" in problem:
         remedy = "quote a name that starts with a special character"

@@ -348,6 +348,8 @@ def test_a_mistake_names_line_and_remedy(text: str, expected: str) -> None:
         ("a/b:\n- server: x\n\tmethods: []\n", "indent with spaces, not with tabs"),
         ("a/b:\n- server: @x\n", "quote a name that starts with a special character"),
         ("a/b:\n- server: x\n methods: []\n", "check the indentation, colons and brackets here and above"),
+        ("a/b: [c\r\r\r\rd: `", "check the indentation, colons and brackets here and above"),
+        ("a/b:\r- server: x\r\tmethods: []\r", "indent with spaces, not with tabs"),
     ],
 )
 def test_a_text_that_is_not_yaml_gets_the_usual_cause(text: str, remedy: str) -> None:
