@@ -155,12 +155,13 @@ async def test_how_long_it_is_kept(store: Store) -> None:
 
 async def test_the_end_of_a_revocation(store: Store) -> None:
     """What is over is forgotten here and dropped there, and is not put back again."""
+    now = time.time()
     worker = store.worker(EVERY_LOOK)
     await open_store(f"sqlite://{store.path}").add(
         [
-            Revocation(SESSION, "over", NOW - 9, NOW - 1),
-            Revocation(SESSION, "about to be", NOW - 9, NOW + MARGIN / 2),
-            Revocation(SESSION, "not yet", NOW - 9, NOW + 999),
+            Revocation(SESSION, "over", now - 9, now - 1),
+            Revocation(SESSION, "about to be", now - 9, now + MARGIN / 2),
+            Revocation(SESSION, "not yet", now - 9, now + 999),
         ]
     )
     await worker.look()
