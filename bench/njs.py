@@ -1,4 +1,4 @@
-"""The cost of reading a request: the product's own nginx up to the moment when a decision would be asked for."""
+"""The cost of reading a request: the product's own nginx up to where it would ask for a decision."""
 
 from __future__ import annotations
 
