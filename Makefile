@@ -14,9 +14,10 @@ test: $(VENV)/.installed-dev $(ISSUERS)/.installed nginx redis wrk chromium lint
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --coverage-bars -n 3 --dist worksteal --ignore=tests/compose $(PYTEST_OPTIONS)
 
+# The gateway's tests again, with docker-compose in the place of `auth-server gateway`, and those of the containers.
 # Needs a container engine: docker, or podman behind DOCKER_HOST.
 test-compose: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest tests/compose $(PYTEST_OPTIONS)
+	GATEWAY_STACK=compose $(BIN)/python -m pytest tests/gateway tests/compose $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

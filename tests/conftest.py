@@ -3,11 +3,13 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
+from collections.abc import Iterator
 
 import pytest
 from coverage import Coverage
 from coverage.exceptions import CoverageWarning
-from support import coverage_bars
+from support import composed, coverage_bars
+from support.compose import Stack
 
 _REPORT = pytest.StashKey[str]()
 _STATE = pytest.StashKey["tempfile.TemporaryDirectory[str]"]()
@@ -49,3 +51,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if report := config.stash.get(_REPORT, ""):
         terminalreporter.section("coverage")
         terminalreporter.write_line(report)
+
+
+@pytest.fixture(scope="session")
+def demo_stack() -> Iterator[Stack]:
+    """What a fresh clone runs with `docker-compose --profile demo up`: needs a container engine, and no test stops it."""
+    with composed.running_demo_stack() as stack:
+        yield stack

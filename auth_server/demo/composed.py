@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     directory = demo_directory(gateway_url, secrets=known)
     app = create_app(directory, issuer_base=ISSUER_BASE, public_base=public_base)
     issuer, ending = f"{public_base}/{POOL_ID}", "docker-compose --profile demo down stops everything."
-    print(introduction(gateway_url, issuer, known, ending=ending), flush=True)  # noqa: T201 - its output
+    print(introduction(gateway_url, issuer, known, "scopes.yml", ending=ending), flush=True)  # noqa: T201 - its output
     uvicorn.run(
         app,
         uds=str(given.folder / SOCKET),

@@ -82,7 +82,7 @@ async def run(plan: Plan, environ: Mapping[str, str]) -> None:
     ]
 
     async def announce() -> None:
-        print(introduction(plan.gateway_url, issuer, known), flush=True)  # noqa: T201 - what the demo is for
+        print(introduction(plan.gateway_url, issuer, known, scopes_file()), flush=True)  # noqa: T201 - what the demo is for
 
     with state:
         await gateway.run(
@@ -95,11 +95,16 @@ async def run(plan: Plan, environ: Mapping[str, str]) -> None:
 
 
 def introduction(
-    gateway_url: str, issuer: str, known: Mapping[str, str], *, ending: str = "Ctrl-C stops everything."
+    gateway_url: str,
+    issuer: str,
+    known: Mapping[str, str],
+    scopes: object,
+    *,
+    ending: str = "Ctrl-C stops everything.",
 ) -> str:
     """Return what the demo prints: lines to paste, a user to sign in as, an agent's credentials.
 
-    `issuer` is where a browser and curl reach the pool.
+    `issuer` is where a browser and curl reach the pool, `scopes` the file that one may edit.
     """
     return f"""
 The gateway is ready on {gateway_url}, in front of the MCP servers {" and ".join(SERVERS)}.
@@ -122,7 +127,7 @@ Agents   demo-agent (scope mcp-servers-restricted/read)  secret {known["demo-age
 People   {", ".join(f"{name} / {known[name]}" for name in PEOPLE)}
 Sign in  {gateway_url}/oauth2/login/cognito
 
-What each may call is said in {scopes_file()}. {ending}
+What each may call is said in {scopes}. {ending}
 """
 
 

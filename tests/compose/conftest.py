@@ -10,33 +10,36 @@ import pytest
 from support import composed
 from support.compose import Stack, checkout
 from support.demo import Demo
+from support.held import Held, hold
 
 collect_ignore_glob = [] if os.environ.get("GATEWAY_STACK") == "compose" else ["test_*.py"]
 
 Deploy = Callable[..., Stack]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """Run on asyncio."""
-    return "asyncio"
-
-
-@pytest.fixture(scope="session")
-def demo_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A fresh clone with the demo profile and no .env."""
-    stack = Stack(checkout(tmp_path_factory.mktemp("demo")), profiles=("demo",))
-    try:
-        stack.up("--build")
-        yield stack
-    finally:
-        stack.down()
-
-
 @pytest.fixture(scope="session")
 def demo(demo_stack: Stack) -> Demo:
     """What the demo printed, its agents and its people."""
     return composed.introduced(demo_stack)
+
+
+@pytest.fixture(scope="session")
+def held(demo_stack: Stack, demo: Demo) -> Iterator[Held]:
+    """Streams that are open for minutes, through the gateway, one by token and one by cookie."""
+    with hold(f"{demo_stack.base_url}/fininfo/mcp", demo) as streams:
+        yield streams
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Judge the held streams last: they are begun first, and the other tests fill their minutes."""
+    items.sort(key=lambda item: "held" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _begin(request: pytest.FixtureRequest) -> None:
+    if any("held" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("held")
 
 
 @pytest.fixture
@@ -52,8 +55,7 @@ def deploy(tmp_path: Path) -> Iterator[Deploy]:
             (folder / name).write_text(text)
         if env is not None:
             (folder / ".env").write_text(env)
-        overrides = tuple(name for name in files or {} if name.endswith("override.yml"))
-        stack = Stack(folder, profiles=profiles, files=overrides)
+        stack = Stack(folder, profiles=profiles)
         made.append(stack)
         return stack
 

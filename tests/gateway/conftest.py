@@ -1,7 +1,7 @@
 """One real gateway for most tests: nginx and the sidecar as `auth-server gateway` starts them.
 
-With GATEWAY_STACK=compose, docker-compose starts them (support/composed.py); tests of `gateway` itself are
-left out.
+With GATEWAY_STACK=compose, docker-compose starts them (support/composed.py), and the same tests are run but those
+of the command `gateway` itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from support.demo import Demo
 
 if COMPOSED := os.environ.get("GATEWAY_STACK") == "compose":
-    running, running_demo = composed.running, composed.running_demo  # type: ignore[assignment]
+    running = composed.running  # type: ignore[assignment]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -87,7 +87,10 @@ def door(shared_gateway: tuple[Gateway, Path], backends: tuple[Backend, Backend]
 
 
 @pytest.fixture(scope="session")
-def demo() -> Iterator[Demo]:
-    """Return the demo with its real MCP servers: started here, or given (support/demo.py)."""
+def demo(request: pytest.FixtureRequest) -> Iterator[Demo]:
+    """Return the demo with its real MCP servers, as a process or as containers."""
+    if COMPOSED:
+        yield composed.introduced(request.getfixturevalue("demo_stack"))
+        return
     with running_demo() as started:
         yield started

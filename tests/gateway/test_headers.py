@@ -256,11 +256,11 @@ def test_where_a_request_came_from(door: Door) -> None:
     seen = door.passes(CALL, headers=forged)
     assert {name: seen.header(name) for name in ["Host", *FORWARDED[:-1]]} == {
         "Host": f"127.0.0.1:{door.backend.port}",
-        "X-Forwarded-For": "127.0.0.1",
+        "X-Forwarded-For": door.gateway.client,
         "X-Forwarded-Host": door.host,
         "X-Forwarded-Proto": "http",
         "X-Forwarded-Prefix": "/time",
-        "X-Real-IP": "127.0.0.1",
+        "X-Real-IP": door.gateway.client,
     }
     assert re.fullmatch("[0-9a-f]{32}", seen.header("X-Request-ID") or "")
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from support import engine
 from support.gateway import ROOT, free_port
@@ -30,6 +34,7 @@ _OURS = (
     "REGISTRY_URL",
     "ALLOWED_HOSTS",
     "COMPOSE_",
+    "REVOCATION_URL",
 )
 
 
@@ -51,6 +56,13 @@ def checkout(folder: Path) -> Path:
     return folder
 
 
+@functools.cache
+def build() -> None:
+    """Build the image that all stacks of a run share."""
+    with tempfile.TemporaryDirectory(prefix="compose-build-") as folder:
+        Stack(checkout(Path(folder))).compose("build", "auth-server")
+
+
 @dataclass(eq=False)
 class Container:
     """One container as the engine describes it."""
@@ -69,8 +81,9 @@ class Container:
 
     @property
     def health(self) -> str:
-        """What its health check found."""
-        return str((self.data["State"].get("Health") or {}).get("Status", "none"))
+        """What its health check found; of one without such a check, its state (running, exited …)."""
+        state = self.data["State"]
+        return str((state.get("Health") or {}).get("Status") or state["Status"])
 
     @property
     def published(self) -> list[str]:
@@ -83,6 +96,12 @@ class Container:
         """Its addresses on the engine's networks."""
         networks = self.data["NetworkSettings"]["Networks"] or {}
         return [net["IPAddress"] for net in networks.values() if net.get("IPAddress")]
+
+    @property
+    def gateways(self) -> list[str]:
+        """This machine's addresses on those networks."""
+        networks = self.data["NetworkSettings"]["Networks"] or {}
+        return [net["Gateway"] for net in networks.values() if net.get("Gateway")]
 
 
 @dataclass(eq=False)
@@ -119,11 +138,11 @@ class Stack:
         }
 
     def compose(
-        self, *arguments: str, check: bool = True, timeout: float = 300
+        self, *arguments: str, check: bool = True, timeout: float = 200, argv: list[str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a compose command to its end."""
+        """Run a compose command to its end; `argv` names another compose than the first."""
         done = subprocess.run(
-            [*self._command(), *arguments],
+            [*(argv or engine.command()), *self._options(), *arguments],
             cwd=self.folder,
             env=self.environ,
             stdin=subprocess.DEVNULL,
@@ -141,14 +160,13 @@ class Stack:
 
     def up(self, *arguments: str) -> None:
         """Start, wait until every container is healthy."""
+        build()
         self.compose("up", "-d", *arguments)
         self.wait_until_healthy()
 
-    def down(self) -> float:
-        """Stop and remove everything; return the seconds that it took."""
-        start = time.monotonic()
-        self.compose("down", "-v", check=False)
-        return time.monotonic() - start
+    def down(self) -> None:
+        """Stop and remove everything."""
+        self.compose("down", "-v", timeout=60)
 
     def wait_until_healthy(self, *services: str, seconds: float = 60) -> float:
         """Wait for these services, or for all; return the seconds that it took."""
@@ -156,7 +174,11 @@ class Stack:
 
         def healthy() -> bool:
             found = {c.service: c.health for c in self.containers() if not services or c.service in services}
-            return bool(found) and set(found.values()) == {"healthy"} and found.keys() >= set(services)
+            return (
+                bool(found)
+                and set(found.values()) <= {"healthy", "running"}
+                and found.keys() >= set(services)
+            )
 
         try:
             until(healthy, "every container is healthy", seconds=seconds, every=0.1)
@@ -167,14 +189,12 @@ class Stack:
 
     def containers(self) -> list[Container]:
         """Return the project's containers, running or not."""
-        ids = self.compose("ps", "-a", "-q").stdout.split()
-        found = []
-        for identity in ids:
-            try:
-                found.append(Container(engine.get(f"/v1.41/containers/{identity}/json")))
-            except AssertionError:
-                continue  # removed in the meantime: compose is replacing it
-        return found
+        wanted = json.dumps({"label": [f"com.docker.compose.project={self.project}"]})
+        listed = engine.get(f"/v1.41/containers/json?all=1&filters={quote(wanted)}")
+        described = (engine.get(f"/v1.41/containers/{c['Id']}/json", missing=None) for c in listed)
+        return [
+            Container(data) for data in described if data
+        ]  # without those that compose replaced meanwhile
 
     def container(self, service: str) -> Container:
         """Return a service's container."""
@@ -185,20 +205,7 @@ class Stack:
         text = self.compose("logs", "--no-color", *services, check=False).stdout
         return re.sub(r"^[\w.-]+ *\| ?", "", text, flags=re.MULTILINE)
 
-    def follow(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a compose command that keeps running."""
-        return subprocess.Popen(
-            [*self._command(), *arguments],
-            cwd=self.folder,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def _command(self) -> Iterator[str]:
-        yield from engine.command()
+    def _options(self) -> Iterator[str]:
         for file in ("docker-compose.yml", *self.files) if self.files else ():
             yield from ("-f", file)
         for profile in self.profiles:

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from auth_server import nginx_files
+from support import processes
 from support.compose import Stack, checkout
 from support.demo import Demo
-from support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 OVERRIDE = """\
 x-auth-server: &auth-server
@@ -52,6 +52,18 @@ class ComposedGateway:
         self.base_url = f"http://127.0.0.1:{stack.port}"
 
     @property
+    def client(self) -> str:
+        """The address that requests of this machine come from, as nginx sees it."""
+        networks = self.stack.container("nginx").gateways
+        return next(address for address in networks if address)
+
+    def children(self, part: str) -> list[int]:
+        """Return the processes in the containers whose command line holds this text."""
+        parents = [container.pid for container in self.stack.containers()]
+        family = {pid for parent in parents for pid in (parent, *processes.descendants(parent))}
+        return [pid for pid in family if part in processes.command(pid)]
+
+    @property
     def log(self) -> str:
         """All that the containers have written."""
         return self.stack.logs()
@@ -62,12 +74,13 @@ def running(
     servers: Mapping[str, str], environ: Mapping[str, str], *options: str, cwd: Path
 ) -> Iterator[ComposedGateway]:
     """Start the stack in front of these servers, as tests/support/gateway.py starts `auth-server gateway`."""
+    scopes = Path(environ["SCOPES_FILE"]).read_text()  # before the checkout puts its own there
     folder = checkout(cwd)
     sockets = folder / "sockets"
     sockets.mkdir()
     sockets.chmod(0o777)
     (folder / "override.yml").write_text(OVERRIDE)
-    (folder / "scopes.yml").write_text(Path(environ["SCOPES_FILE"]).read_text())
+    (folder / "scopes.yml").write_text(scopes)
     keys = urlsplit(environ["COGNITO_JWKS_URL"])
     settings = {name: value for name, value in environ.items() if name.startswith(("COGNITO_", "SECRET_KEY"))}
     settings["COGNITO_JWKS_URL"] = keys._replace(netloc="127.0.0.1:9000").geturl()
@@ -95,13 +108,13 @@ def running(
 
 
 @contextlib.contextmanager
-def running_demo() -> Iterator[Demo]:
-    """Start the demo profile, as tests/support/demo.py starts `auth-server demo`."""
+def running_demo_stack() -> Iterator[Stack]:
+    """Start the demo profile in a fresh clone without .env, as the README says."""
     with tempfile.TemporaryDirectory(prefix="compose-demo-") as folder:
         stack = Stack(checkout(Path(folder)), profiles=("demo",))
         try:
-            stack.up()
-            yield introduced(stack)
+            stack.up("--build")
+            yield stack
         finally:
             stack.down()
 
@@ -125,31 +138,44 @@ class Forwarder:
         return self
 
     def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result(5)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
+        self._loop.close()
 
     def forward(self, path: Path, port: int) -> None:
         """Pass connections to the socket on to the port."""
+        asyncio.run_coroutine_threadsafe(_listen(path, port), self._loop).result(5)
+        path.chmod(0o666)
 
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+
+async def _listen(path: Path, port: int) -> None:
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.closing(writer):
             try:
                 far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
             except OSError:
-                writer.close()
                 return
-            await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
-            for end in (writer, far_writer):
-                end.close()
+            with contextlib.closing(far_writer):
+                await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
 
-        def start() -> None:
-            self._loop.create_task(asyncio.start_unix_server(connected, path))
+    server = await asyncio.start_unix_server(connected, path)
+    _serving.add(asyncio.get_running_loop().create_task(_serve(server)))
 
-        self._call(start)
-        until(path.is_socket, f"{path} listens")
-        path.chmod(0o666)
 
-    def _call(self, function: Callable[[], None]) -> None:
-        self._loop.call_soon_threadsafe(function)
+_serving: set[asyncio.Task[None]] = set()
+
+
+async def _serve(server: asyncio.Server) -> None:
+    async with server:
+        await server.serve_forever()
+
+
+async def _cancel_all() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

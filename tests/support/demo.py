@@ -1,7 +1,6 @@
 """A running demo, however it was started: what it printed, tokens of its agents, cookies of its people.
 
-`auth-server demo` starts one here. For one that something else started (docker-compose), DEMO_INTRODUCTION
-names a file with what it printed, and DEMO_SECRET_KEY_FILE one with the key that signs its cookies.
+`auth-server demo` starts one here; support/composed.py starts the other, `docker-compose --profile demo up`.
 """
 
 from __future__ import annotations
@@ -82,11 +81,7 @@ class Demo:
 
 @contextlib.contextmanager
 def running_demo() -> Iterator[Demo]:
-    """Yield the demo that the environment names, or start `auth-server demo`."""
-    if given := os.environ.get("DEMO_INTRODUCTION"):
-        key = Path(os.environ["DEMO_SECRET_KEY_FILE"]).read_text().strip()
-        yield Demo(Path(given).read_text(), key)
-        return
+    """Start `auth-server demo`."""
     settings = environment("", Path("scopes.yml"))
     environ = {
         name: text for name, text in settings.items() if not name.startswith(("COGNITO_", "SCOPES_FILE"))

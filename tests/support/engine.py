@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,22 @@ def socket_path() -> str | None:
 
 def command() -> list[str]:
     """Return the compose command: $COMPOSE, else docker-compose, else docker's plugin."""
-    if given := os.environ.get("COMPOSE", ""):
-        return given.split()
-    if shutil.which("docker-compose"):
-        return ["docker-compose"]
-    assert shutil.which("docker"), "neither docker-compose nor docker was found"
-    return ["docker", "compose"]
+    found = commands()
+    assert found, "neither docker-compose nor docker's compose plugin was found"
+    return found[0]
 
 
-def is_version_1() -> bool:
-    """Tell whether it is compose's first version."""
-    done = subprocess.run([*command(), "version", "--short"], capture_output=True, text=True, check=True)
-    return done.stdout.startswith("1.")
+@cache
+def commands() -> list[list[str]]:
+    """Return every compose command that this machine has, $COMPOSE first."""
+    given = os.environ.get("COMPOSE", "").split()
+    candidates = [given] if given else []
+    candidates += [["docker-compose"], ["docker", "compose"]]
+    return [argv for argv in candidates if shutil.which(argv[0]) and _runs(argv)]
+
+
+def _runs(argv: list[str]) -> bool:
+    return subprocess.run([*argv, "version"], capture_output=True, timeout=30, check=False).returncode == 0
 
 
 class _Connection(http.client.HTTPConnection):
@@ -48,13 +53,15 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(path)
 
 
-def get(path: str) -> Any:
-    """Ask the engine, and return its JSON."""
+def get(path: str, missing: Any = ...) -> Any:
+    """Ask the engine, and return its JSON, or `missing` for what does not exist."""
     connection = _Connection("localhost")
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
         body = answer.read()
+        if answer.status == 404 and missing is not ...:
+            return missing
         assert answer.status == 200, (path, answer.status, body)
         return json.loads(body)
     finally:

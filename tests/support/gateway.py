@@ -47,6 +47,11 @@ class Gateway:
         return ("127.0.0.1", self.port)
 
     @property
+    def client(self) -> str:
+        """The address that requests of this machine come from, as nginx sees it."""
+        return "127.0.0.1"
+
+    @property
     def log(self) -> str:
         """All that it and its children have written."""
         return self.log_path.read_text(errors="replace")
