@@ -72,6 +72,7 @@ _SERVER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _METHOD = re.compile(r"[!-~]{1,256}")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SAFE = "!\"#$&'()*+-./:;<=>?@[\\]^_`{|}~"  # printable ASCII but space, comma and the percent sign itself
+_PLAIN = re.compile(r"[!-$&-+\--~]*")  # the same with letters and digits: what quote() would leave as it is
 
 
 # What a decision depends on, beside the credential.
@@ -202,7 +203,7 @@ def decode_mcp_value(value: str) -> str:
 
 def encode(value: str) -> str:
     """Percent-encode one value, so that it can neither split a header nor a list."""
-    if value.isascii() and value.isalnum():
+    if _PLAIN.fullmatch(value):
         return value
     # A lone surrogate, which JSON can spell, keeps an encoding of its own and becomes no other name.
     return quote(value, safe=_SAFE, errors="surrogatepass")

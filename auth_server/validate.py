@@ -28,7 +28,7 @@ log = logging.getLogger("auth_server")
 
 # Per worker. A verified token costs about 1.5 kB here, an answer about 2 kB.
 KNOWN_CREDENTIALS_BYTES = 16 * 1024 * 1024
-ANSWERS_BYTES = 8 * 1024 * 1024
+ANSWERS_BYTES = 4 * 1024 * 1024
 
 Fingerprint = tuple[bytes | None, ...]
 
