@@ -73,13 +73,14 @@ def decode_base64url(text: str) -> bytes:
 
     Raises ValueError for padding, other alphabets, and unused bits that are not zero.
     """
-    raw = binascii.a2b_base64(text.translate(_TO_BASE64) + "=" * (-len(text) % 4))
-    if base64.urlsafe_b64encode(raw).rstrip(b"=") != text.encode():
+    data = text.encode("ascii")
+    raw = binascii.a2b_base64(data.translate(_TO_BASE64) + b"=" * (-len(data) % 4))
+    if base64.urlsafe_b64encode(raw).rstrip(b"=") != data:
         raise ValueError("not canonical base64url")
     return raw
 
 
-_TO_BASE64 = str.maketrans("-_", "+/")
+_TO_BASE64 = bytes.maketrans(b"-_", b"+/")
 
 
 def _kid(segment: bytes) -> str:
