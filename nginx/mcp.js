@@ -242,10 +242,23 @@ function readMessage(r) {
         throw invalid('the body is not a JSON-RPC message');
     }
     r.variables.mcp_read_id = rpcId(message);
+    const outside = outsideStrings(text);
+    // njs takes these for numbers, most programs don't (RFC 8259, section 6). It also takes “[]” in an expression
+    // for an empty class, escaped or not.
+    if (/(?:^|[\[\s,:])-?0[0-9]|[0-9]\.(?![0-9])/.test(outside.join('"'))) {
+        throw invalid('a number has a leading zero, or nothing after its point');
+    }
     if (!isPlain(text)) {
-        checkKeys(text, message);
+        checkKeys(outside, message);
     }
     return message;
+}
+
+/* What stands between the strings. Splits alone, since njs's replace() and exec() with a global regex take
+ * quadratic time: one body of 4 MB with a million strings would stop the worker for an hour. */
+function outsideStrings(text) {
+    const plain = text.indexOf('\\') < 0 ? text : text.split('\\\\').join('').split('\\"').join('');
+    return plain.split('"').filter((part, at) => at % 2 === 0);
 }
 
 /* Most messages: no escapes, ASCII alone, and each deciding key at most once, in its one spelling. Whatever may
@@ -268,8 +281,9 @@ function once(text, folded, key) {
 }
 
 /* Refuses keys that occur twice in one object, and other spellings of the keys that decide. */
-function checkKeys(text, message) {
-    if (countColons(text) !== countMembers(message)) {
+function checkKeys(outside, message) {
+    // Outside strings there is one colon for each member.
+    if (outside.filter((part) => part.indexOf(':') >= 0).length !== countMembers(message)) {
         throw invalid('a key occurs twice in one object; programs differ in which of them counts');
     }
     checkMembers(message);
@@ -281,19 +295,6 @@ function checkKeys(text, message) {
             }
         });
     }
-}
-
-/* Colons outside strings: one for each member. Splits alone, since njs's replace() and exec() with a global
- * regex take quadratic time: one body of 4 MB with a million strings would stop the worker for an hour. */
-function countColons(text) {
-    const parts = text.split('\\\\').join('').split('\\"').join('').split('"');
-    let colons = 0;
-    for (let i = 0; i < parts.length; i += 2) {
-        if (parts[i].indexOf(':') >= 0) {
-            colons++;
-        }
-    }
-    return colons;
 }
 
 function countMembers(value) {

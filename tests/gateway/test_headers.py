@@ -254,13 +254,15 @@ def test_where_a_request_came_from(door: Door) -> None:
     """The backend sees its own Host, and the client's in X-Forwarded-*, which no client can preset."""
     forged = tuple((name, "203.0.113.7, evil.example") for name in FORWARDED)
     seen = door.passes(CALL, headers=forged)
+    client = seen.header("X-Real-IP")
+    assert client in door.gateway.clients
     assert {name: seen.header(name) for name in ["Host", *FORWARDED[:-1]]} == {
         "Host": f"127.0.0.1:{door.backend.port}",
-        "X-Forwarded-For": door.gateway.client,
+        "X-Forwarded-For": client,
         "X-Forwarded-Host": door.host,
         "X-Forwarded-Proto": "http",
         "X-Forwarded-Prefix": "/time",
-        "X-Real-IP": door.gateway.client,
+        "X-Real-IP": client,
     }
     assert re.fullmatch("[0-9a-f]{32}", seen.header("X-Request-ID") or "")
 

@@ -52,10 +52,9 @@ class ComposedGateway:
         self.base_url = f"http://127.0.0.1:{stack.port}"
 
     @property
-    def client(self) -> str:
-        """The address that requests of this machine come from, as nginx sees it."""
-        networks = self.stack.container("nginx").gateways
-        return next(address for address in networks if address)
+    def clients(self) -> list[str]:
+        """The addresses that requests of this machine may come from, as nginx sees it."""
+        return self.stack.container("nginx").gateways
 
     def children(self, part: str) -> list[int]:
         """Return the processes in the containers whose command line holds this text."""

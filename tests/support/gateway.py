@@ -47,9 +47,9 @@ class Gateway:
         return ("127.0.0.1", self.port)
 
     @property
-    def client(self) -> str:
-        """The address that requests of this machine come from, as nginx sees it."""
-        return "127.0.0.1"
+    def clients(self) -> list[str]:
+        """The addresses that requests of this machine may come from, as nginx sees it."""
+        return ["127.0.0.1"]
 
     @property
     def log(self) -> str:
