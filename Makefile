@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ISSUERS := .state/issuers
 
-.PHONY: up test test-compose fuzz lint lock bench bench-quick nginx redis wrk perf chromium clean
+.PHONY: up test test-compose fuzz lint lock bench bench-quick nginx redis wrk perf chromium screenshots clean
 
 up: $(VENV)/.installed nginx
 	$(BIN)/auth-server demo $(DEMO_OPTIONS)
@@ -40,6 +40,10 @@ fuzz: $(VENV)/.installed-fuzz
 	for surface in $(SURFACES); do \
 		$(BIN)/python -m fuzz $$surface -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=.state/fuzz/ || exit 1; \
 	done
+
+# Writes docs/images/*.png.
+screenshots: $(VENV)/.installed-dev nginx chromium
+	$(BIN)/python tests/screenshots.py
 
 LOCK := uv pip compile --quiet --generate-hashes --universal --no-header --no-annotate --python-version 3.11
 

@@ -48,6 +48,7 @@ def draw(shares: list[Share], file: Path) -> None:
                 textcoords="offset points",
                 va="center",
             )
+        axis.margins(x=0.08)  # room for the numbers
         axis.set_title(f"throughput {panel}", loc="left")
         axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(file, metadata={"Date": None})

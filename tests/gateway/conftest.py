@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import cognito, composed, jwks
+from support import chromium, cognito, composed, jwks
 from support.backend import Backend
 from support.demo import running_demo
 from support.door import SCOPES, Door, mint
@@ -20,6 +20,8 @@ from support.gateway import Gateway, environment, running
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from playwright.sync_api import Browser
+    from support.chromium import Person
     from support.demo import Demo
 
 if COMPOSED := os.environ.get("GATEWAY_STACK") == "compose":
@@ -94,3 +96,17 @@ def demo(request: pytest.FixtureRequest) -> Iterator[Demo]:
         return
     with running_demo() as started:
         yield started
+
+
+@pytest.fixture(scope="module")  # not longer: while it is open, no other event loop runs in this thread
+def browser() -> Iterator[Browser]:
+    """Start Chromium."""
+    with chromium.chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def person(browser: Browser) -> Iterator[Person]:
+    """Return somebody who comes for the first time."""
+    with chromium.visiting(browser) as visitor:
+        yield visitor

@@ -32,12 +32,6 @@ REFUSED = ("convert_time", {})
 IN_FORCE = 1 + 5  # seconds until an end is known everywhere: the store's, and DECISION_TTL
 
 
-@pytest.fixture(scope="module")  # not longer: where it is open, no other event loop runs
-def browser() -> Iterator[Browser]:
-    with chromium.chromium() as started:
-        yield started
-
-
 @dataclass
 class World:
     """The demo, and whoever comes to it."""
@@ -111,12 +105,6 @@ def elsewhere() -> Iterator[Elsewhere]:
     made = Elsewhere("")
     with serving(lambda _: made) as made.base:
         yield made
-
-
-@pytest.fixture
-def person(world: World) -> Iterator[Person]:
-    with chromium.visiting(world.browser) as visitor:
-        yield visitor
 
 
 def call(url: str, headers: dict[str, str], name: str, arguments: dict[str, str]) -> httpx.Response:

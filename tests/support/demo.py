@@ -80,13 +80,13 @@ class Demo:
 
 
 @contextlib.contextmanager
-def running_demo() -> Iterator[Demo]:
-    """Start `auth-server demo`."""
+def running_demo(port: int = 0) -> Iterator[Demo]:
+    """Start `auth-server demo`, on a free port where none is given."""
     settings = environment("", Path("scopes.yml"))
     environ = {
         name: text for name, text in settings.items() if not name.startswith(("COGNITO_", "SCOPES_FILE"))
     }
-    argv = ["demo", "--listen", f"127.0.0.1:{free_port()}"]
+    argv = ["demo", "--listen", f"127.0.0.1:{port or free_port()}"]
     with command(argv, environ, cwd=Path("/")) as started:
         wait_for(started, "stops everything.")
         yield Demo(started.log, SECRET_KEY)

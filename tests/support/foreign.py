@@ -83,6 +83,22 @@ class Issuer:
         client = answer["UserPoolClient"]
         return client["ClientId"], client["ClientSecret"]
 
+    def add_web_client(self, gateway_url: str) -> tuple[str, str]:
+        """Make an app client that signs people in at this gateway, and return its id and secret."""
+        answer = self.ask(
+            "CreateUserPoolClient",
+            ClientName="web",
+            GenerateSecret=True,
+            AllowedOAuthFlows=["code"],
+            AllowedOAuthFlowsUserPoolClient=True,
+            AllowedOAuthScopes=["openid", "email"],
+            SupportedIdentityProviders=["COGNITO"],
+            CallbackURLs=[f"{gateway_url}/oauth2/callback/cognito"],
+            LogoutURLs=[f"{gateway_url}/"],
+        )
+        client = answer["UserPoolClient"]
+        return client["ClientId"], client["ClientSecret"]
+
 
 @contextlib.contextmanager
 def ministack() -> Iterator[Issuer]:
