@@ -1,6 +1,5 @@
 """`login`, `whoami` and `logout`: real processes, a real Cognito, a real gateway, a person at a browser."""
 
-import fcntl
 import json
 import os
 import pty
@@ -9,10 +8,8 @@ import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
-from support.cli import ROOT, SCOPES, SECRET_KEY, Command, serving
+from support.cli import ROOT, SCOPES, SECRET_KEY, Command, locked, serving
 from support.gateway import free_port
 from support.person import sign_in
 
@@ -668,11 +665,3 @@ def test_clear_text_to_another_machine_is_warned_of(world: World) -> None:
 def test_where_the_api_is(issuer: str, url: str) -> None:
     """The API of a pool is beside its issuer, in AWS and in the stand-in."""
     assert provider.api_url(Pool("eu-west-1_p", "eu-west-1", (issuer,), "")) == url
-
-
-@contextmanager
-def locked(name: str) -> Iterator[None]:
-    """Let one test run at a time use what the machine has once."""
-    with (Path(tempfile.gettempdir()) / f"{name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.cli import ROOT
+from support import chromium
+from support.cli import ROOT, locked
 from support.demo import Demo, running_demo
 
 AGENT = ROOT / "examples" / "agent.py"
@@ -85,6 +86,41 @@ def test_list_and_call(demo: Demo, request: pytest.FixtureRequest, way: str) -> 
     refused = run(given, str(AGENT), *options, url, "convert_time")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == "agent: no scope grants tools/call convert_time on currenttime\n"
+
+
+def test_login_with_a_browser(demo: Demo, environ: dict[str, str]) -> None:
+    """`auth-server login` in a terminal, the pool's page in a real browser, and an agent acts for that person."""
+    url = f"{demo.base_url}/currenttime/mcp"
+    command = [sys.executable, "-m", "auth_server", "login", "--no-browser"]
+    with (
+        locked("auth-server-port-9090"),
+        chromium.chromium() as browser,
+        chromium.visiting(browser) as person,
+        subprocess.Popen(
+            command,
+            cwd=environ["HOME"],
+            env=environ | {"COGNITO_CLIENT_ID": "demo-cli"},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as login,
+    ):
+        assert login.stdout
+        page = person.tab()
+        page.goto(login.stdout.readline().strip())
+        page.get_by_label("User name").fill("uma")
+        page.get_by_label("Password").fill(demo.password("uma"))
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("http://localhost:9090/callback*")
+        assert "signed in as uma" in login.communicate(timeout=30)[0]
+    cookie = Path(environ["HOME"], ".mcp", "session_cookie")
+    assert (cookie.stat().st_mode & 0o777, cookie.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert "uma" in run(environ, "-m", "auth_server", "whoami").stdout
+    called = run(environ, str(AGENT), "--use-session-cookie", url, *CALL)
+    assert (called.returncode, called.stderr) == (0, "")
+    assert run(environ, "-m", "auth_server", "logout").returncode == 0
+    assert run(environ, str(AGENT), "--use-session-cookie", url).stderr.startswith(
+        "agent: nobody is signed in"
+    )
 
 
 def test_what_is_missing_is_one_line(demo: Demo, with_credentials: dict[str, str]) -> None:

@@ -1,11 +1,13 @@
 """The command as a person runs it, and what it talks to: a real stand-in for Cognito on a real port."""
 
 import contextlib
+import fcntl
 import io
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -213,3 +215,11 @@ def serving(make_app: Callable[[str], ASGIApp], lifespan: Literal["on", "off"] =
 @cache
 def _keys() -> KeyRing:
     return KeyRing.generate([POOL_ID])
+
+
+@contextlib.contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Let one test run at a time use what the machine has once."""
+    with (Path(tempfile.gettempdir()) / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
