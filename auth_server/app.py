@@ -77,9 +77,7 @@ def create_app(settings: Settings) -> Sidecar:
             tasks[-1].add_done_callback(_tell_of_its_end)
         log.info("started", extra={"fields": {"scopes_file": str(settings.scopes_file)}})
         yield
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end(tasks)
         if groups is not None:
             await groups.aclose()
         await revocations.aclose()
@@ -123,6 +121,15 @@ def create_app(settings: Settings) -> Sidecar:
         lifespan=lifespan,
     )
     return Sidecar(validator, others)
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel until each has ended: a library may take a cancellation for a time-out of its own."""
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=1)
 
 
 def _tell_of_its_end(task: asyncio.Task[None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -73,3 +74,21 @@ async def test_a_part_that_stops(
                 pass
             assert (found["status"], found["stopped"]) == ("not ready", ["policy"])
     assert "a part of this process has stopped" in caplog.text
+
+
+async def test_a_part_that_overhears_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cancellation that is taken for something else holds no stop up."""
+    heard = 0
+
+    async def overhears(_: PolicyFile) -> None:
+        nonlocal heard
+        while heard < 2:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                heard += 1
+
+    monkeypatch.setattr(PolicyFile, "watch", overhears)
+    async with asyncio.timeout(30), running(tmp_path):
+        pass
+    assert heard == 2
