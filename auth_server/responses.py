@@ -57,10 +57,10 @@ def allowed(
     target: Target,
     *,
     scopes: tuple[str, ...],
-    tools: list[str],
+    tools: str,
     max_age: int,
 ) -> Answer:
-    """Return 200 with every identity header, empty where there is nothing to say.
+    """Return 200 with every identity header, empty where there is nothing to say; `tools` come encoded.
 
     An absent header would let a client's own of that name through some proxies, so none is left out.
     """
@@ -76,7 +76,7 @@ def allowed(
         (h.AUTH_METHOD, identity.method.value),
         (h.SERVER_NAME, target.server),
         (h.TOOL_NAME, h.encode(tool)),
-        (h.ALLOWED_TOOLS, h.encode_tools(tools)),
+        (h.ALLOWED_TOOLS, tools),
         (h.CACHE_CONTROL, f"max-age={max_age}"),
         ("Content-Length", "0"),
     ]

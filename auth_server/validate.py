@@ -29,6 +29,7 @@ log = logging.getLogger("auth_server")
 # Per worker. A verified token costs about 1.5 kB here, an answer about 2 kB.
 KNOWN_CREDENTIALS_BYTES = 16 * 1024 * 1024
 ANSWERS_BYTES = 4 * 1024 * 1024
+TOOLS_BYTES = 256 * 1024
 
 Fingerprint = tuple[bytes | None, ...]
 
@@ -87,6 +88,7 @@ class Validator:
         self._groups = groups
         self._known: Recent[bytes, Verified] = Recent(KNOWN_CREDENTIALS_BYTES)
         self._answers: Recent[Fingerprint, Answered] = Recent(ANSWERS_BYTES)
+        self._tools: Recent[tuple[str, tuple[str, ...], str], str] = Recent(TOOLS_BYTES)
         self._rules = tokens.Rules(
             clients=settings.allowed_client_ids,
             token_uses=settings.token_uses,
@@ -185,8 +187,17 @@ class Validator:
             code = ErrorCode.ACCESS_DENIED if decision.server_known else ErrorCode.SERVER_UNKNOWN
             raise Forbidden(code, decision.reason, scope=_scope_to_ask_for(current, identity, target))
         max_age = max(0, min(self._settings.decision_ttl, int(identity.expires_at - now)))
-        tools = policy.allowed_tools(current, scopes, target.server)
+        tools = self._tools_of(current, scopes, target.server)
         return responses.allowed(identity, target, scopes=scopes, tools=tools, max_age=max_age)
+
+    def _tools_of(self, current: policy.Policy, scopes: tuple[str, ...], server: str) -> str:
+        """Return X-Allowed-Tools, which many callers share and which takes long to put together."""
+        asked = (current.digest, scopes, server)
+        known = self._tools.get(asked)
+        if known is None:
+            known = headers.encode_tools(policy.allowed_tools(current, scopes, server))
+            self._tools.put(asked, known)
+        return known
 
     def _refuse(
         self,

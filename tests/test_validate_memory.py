@@ -184,3 +184,17 @@ def test_pools_do_not_vouch_for_each_other() -> None:
     assert not keys.holds(OTHER_POOL, key("access").kid, held)
     assert not keys.holds(POOL, key("access").kid, None)
     assert second.key(key("access").kid) is None
+
+
+def test_the_tools_that_are_listed_are_those_of_the_policy_in_force(door: Door) -> None:
+    """What is remembered of one policy, caller or server is told under no other."""
+    agent = f"Bearer {mint('access', {'scope': 'mcp/read'})}"
+    both = f"Bearer {mint('access', {'scope': 'mcp/read mcp/run'})}"
+
+    def tools(token: str) -> str:
+        return dict(door.ask(authorization=token).headers)[b"x-allowed-tools"].decode()
+
+    assert [tools(agent), tools(both), tools(agent)] == ["now", "convert,get_*,now", "now"]
+    door.scopes_file.write_text(SCOPES.replace("tools: [now]", "tools: [now, later]"))
+    door.policy_file.load_first()
+    assert [tools(agent), tools(both)] == ["later,now", "convert,get_*,later,now"]
