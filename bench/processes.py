@@ -83,7 +83,7 @@ def started(  # noqa: PLR0913 - all of them keyword options but the first four
         while not (ready(log) if ready else listens(port)):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{name} did not start:\n{log.read_text(errors='replace')[-2000:]}")
-            time.sleep(0.02)
+            time.sleep(0.02)  # between two looks at another process
         yield server
     finally:
         _stop(process)

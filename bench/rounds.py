@@ -144,7 +144,7 @@ def until_it_answers(server: Server, requests: Requests) -> None:
         except (OSError, load.WrongAnswerError, ValueError):
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.002)
+            time.sleep(0.002)  # between two questions
         else:
             return
 

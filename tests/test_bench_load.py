@@ -111,7 +111,7 @@ def test_who_waits_behind_a_slow_answer_is_counted_with_the_wait(tmp_path: Path)
             stalled.set()
         if stalled.is_set():
             while time.monotonic() < until[0]:
-                time.sleep(0.01)
+                time.sleep(0.01)  # the slow server that is measured
         elif number < warm_up:
             until[0] = time.monotonic() + 0.5
         return ANSWER

@@ -45,9 +45,7 @@ def test_nothing_is_left_of_the_build(deploy: Deploy) -> None:
     assert set(stack.compose(*run, "/opt/venv/bin/python", "auth-server", "-Ic", script).stdout.split()) == {
         "None"
     }
-    listed = stack.compose(
-        *run, "find", "auth-server", "/opt", "/build", "/root/.cache", "-name", "*", check=False
-    )
+    listed = stack.compose(*run, "find", "auth-server", "/opt", "/build", "/root", "-name", "*", check=False)
     names = {line.rpartition("/")[2] for line in listed.stdout.splitlines()}
     assert not names & {"requirements.lock", "requirements-build.lock", "hatchling", "pyproject.toml"}
     assert {"signed_in.html", "mcp.js", "_scopes.yml"} & names >= {"mcp.js", "_scopes.yml"}
