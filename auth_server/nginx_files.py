@@ -105,6 +105,7 @@ class Plan:
     servers: list[McpServer]
     gateway_url: str
     allowed_hosts: str = ""
+    decision_ttl: int = 5
     workers: int = 1
     nginx_workers: str = "auto"
     max_body_size: str = "4m"
@@ -174,6 +175,7 @@ def write_configuration(state: Path, plan: Plan, module: str) -> Path:
         "MAX_BODY_SIZE": plan.max_body_size,
         "BODY_BUFFER_SIZE": _twice(plan.max_body_size),
         "DECISION_CACHE": str(state / "decisions"),
+        "DECISION_TTL": str(plan.decision_ttl),
         "AUTH_SERVERS": f"server unix:{state}/auth-server.sock max_fails=0;",
         "GATEWAY_LOCATIONS": str(state / "*.location"),
         "CA_FILE": _ca_file(),

@@ -54,7 +54,7 @@ function inspect(r) {
         failed(r, e);
         return;
     }
-    r.variables.mcp_decision = decisionKey(r);
+    r.variables.mcp_decision = digest(r);
     r.internalRedirect('@mcp');
 }
 
@@ -84,8 +84,8 @@ function failed(r, e) {
     refuse(r, new Refusal(503, 'AUTH_UNAVAILABLE', 'the request could not be judged; try again'));
 }
 
-/* The name under which nginx may keep a 200 for DECISION_TTL. nginx writes it into its cache, so it is a digest. */
-function decisionKey(r) {
+/* Stands for who asks and where in the name under which nginx may keep a 200: no credential gets into its cache. */
+function digest(r) {
     return crypto.createHash('sha256').update(r.rawVariables.mcp_question).digest('hex');
 }
 
@@ -103,7 +103,7 @@ function checkHeaders(r) {
     }
     // An empty header would vanish on the way to the sidecar and let the cookie decide in its place.
     const authorization = r.headersIn['Authorization'];
-    r.variables.mcp_read_authorization = authorization === undefined ? '' : authorization.trim() || 'Bearer';
+    r.variables.mcp_authorization = authorization === undefined ? '' : authorization.trim() || 'Bearer';
 }
 
 function comesOnce(name) {
@@ -241,7 +241,7 @@ function readMessage(r) {
     if (!isObject(message)) {
         throw invalid('the body is not a JSON-RPC message');
     }
-    r.variables.mcp_read_id = rpcId(message);
+    r.variables.mcp_id = rpcId(message);
     const outside = outsideStrings(text);
     // njs takes these for numbers, most programs don't (RFC 8259, section 6). It also takes “[]” in an expression
     // for an empty class, escaped or not.
@@ -350,8 +350,8 @@ function describe(r, message) {
     const names = namesOf(method, params);
     compareHeaders(r, method, names.name);
     const name = encodeValue(names.name);
-    r.variables.mcp_read_method = method;
-    r.variables.mcp_read_name = name;
+    r.variables.mcp_method = method;
+    r.variables.mcp_name = name;
     r.variables.mcp_targets = names.targets.length ? ascii(JSON.stringify(names.targets)) : '';
     if (name.length + r.variables.mcp_targets.length > MAX_NAMES) {
         throw tooLong();

@@ -3,15 +3,20 @@
 
 import crypto from 'crypto';
 
+function headers(r) {
+    return r.rawHeadersIn.join('\n');
+}
+
 function inspect(r) {
     const v = r.variables;
-    v.mcp_headers = r.rawHeadersIn.join('\n');
-    if (v.mcp_usual !== '1') {
+    if (v.mcp_usual_head !== '1') {
         r.internalRedirect('@inspect');
         return;
     }
-    v.mcp_decision = crypto.createHash('sha256').update(r.rawVariables.mcp_question).digest('hex');
-    r.internalRedirect('@mcp');
+    if (v.mcp_cache !== 'off') {
+        v.mcp_decision = crypto.createHash('sha256').update(r.rawVariables.mcp_question).digest('hex');
+    }
+    r.internalRedirect('@usual');
 }
 
-export default { inspect };
+export default { headers, inspect };

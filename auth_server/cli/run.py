@@ -146,7 +146,7 @@ def _gateway(arguments: argparse.Namespace) -> int:
             print(f"  {settings.gateway_url}/{server.name}/ → {server.url}/", flush=True)  # noqa: T201 - as above
 
     plan = _plan(arguments, servers, settings.gateway_url)
-    plan = replace(plan, allowed_hosts=",".join(settings.allowed_hosts))
+    plan = replace(plan, allowed_hosts=",".join(settings.allowed_hosts), decision_ttl=settings.decision_ttl)
     asyncio.run(gateway.run(plan, environ, on_ready=announce))
     return 0
 

@@ -289,6 +289,14 @@ def test_strangers_are_not_usual(readers: Readers, sent: Call, status: int) -> N
     assert found in {(status, False), (421, False)}
 
 
+def completion(ref: str) -> str:
+    """Return a message that mcp.js reads, after a head that is usual."""
+    argument = '{"name":"x","value":"y"}'
+    return BODY.replace("tools/call", "completion/complete").replace(
+        '"name":"granted","arguments":{"a":1}', f'"ref":{{"type":{ref}}},"argument":{argument}'
+    )
+
+
 def test_questions_that_differ_have_names_that_differ(readers: Readers) -> None:
     """No two calls that differ in what decides share a decision, whoever has read them."""
     calls = [
@@ -300,13 +308,15 @@ def test_questions_that_differ_have_names_that_differ(readers: Readers) -> None:
         Call(line="POST /passing/mcp HTTP/1.1"),
         Call(body=BODY.replace("tools/call", "prompts/get")),
         Call(body=BODY.replace("tools/call", "unknown/method")),
+        # The same method and name: what is meant by it stands in the targets alone.
+        *(Call(completion(ref)) for ref in ('"ref/prompt","name":"a"', '"ref/resource","uri":"a"')),
         Call("", "GET /time/mcp HTTP/1.1"),
         Call("", "DELETE /time/mcp HTTP/1.1"),
         headed(("X-User-Pool-Id", "x")),
         headed(("X-Region", "x")),
     ]
-    decisions = [readers.native.read(sent.bytes())[1]["decision"] for sent in calls]
-    assert len(set(decisions)) == len(calls)
+    keys = [readers.native.read(sent.bytes())[1]["key"] for sent in calls]
+    assert len(set(keys)) == len(calls)
     # And what does not decide is no part of the name: the same call is asked about once.
     same = [
         Call(),
@@ -314,7 +324,7 @@ def test_questions_that_differ_have_names_that_differ(readers: Readers) -> None:
         headed(("X-Any", "1")),
         Call(line="POST /time/other HTTP/1.1"),
     ]
-    assert len({readers.native.read(sent.bytes())[1]["decision"] for sent in same}) == 1
+    assert len({readers.native.read(sent.bytes())[1]["key"] for sent in same}) == 1
 
 
 def test_bodies_made_to_exhaust_an_expression(readers: Readers) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,10 @@ from support.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_READ = ("usual", "decision", "id", "question", "upstream", "host", "backend_authorization", "backend_cookie")
-_NEVER_USUAL = "export default { inspect: (r) => { r.internalRedirect('@inspect'); } };\n"
+_QUESTION = ("authorization", "server", "method", "name", "targets")
+_READ = ("usual", "id", *_QUESTION, "upstream", "host", "backend_authorization", "backend_cookie", "key")
+_NEVER_USUAL = "export default { headers: () => '', inspect: (r) => { r.internalRedirect('@inspect'); } };\n"
+_JUDGED = "        return 460;\n"
 
 
 @dataclass(eq=False)
@@ -73,8 +76,13 @@ def reading(state: Path, *, natively: bool) -> Iterator[Reader]:
     if not natively:
         (state / "usual.js").write_text(_NEVER_USUAL)
     conf = state / "gateway.conf"
-    said = "\\r".join(f"$mcp_{name}" for name in _READ)
-    head, location, rest = conf.read_text().partition("    location @mcp {\n")
+    text = conf.read_text()
+    key = re.search('proxy_cache_key "(.*)";', text)
+    assert key is not None, "the template has no proxy_cache_key in quotes any more"
+    said = "\\r".join([*(f"$mcp_{name}" for name in _READ[:-1]), key[1]])
+    assert text.count(_JUDGED) == 1, "the template does not end @usual as it did"
+    text = "js_var $mcp_usual;\n" + text.replace(_JUDGED, f"        set $mcp_usual 1;\n{_JUDGED}")
+    head, location, rest = text.partition("    location @mcp {\n")
     assert location, "the template has no location @mcp any more"
     conf.write_text(f'{head}{location}        return 200 "{said}";\n{rest}')
     log = state / "log"
