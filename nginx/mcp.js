@@ -54,7 +54,9 @@ function inspect(r) {
         failed(r, e);
         return;
     }
-    r.variables.mcp_decision = digest(r);
+    if (r.variables.mcp_cache !== 'off') {
+        r.variables.mcp_decision = digest(r);
+    }
     r.internalRedirect('@mcp');
 }
 

@@ -14,6 +14,7 @@ from support.readers import Reader, reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 BODY = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"granted","arguments":{"a":1}}}'
 LIMIT = 4 * 1024 * 1024
@@ -39,9 +40,6 @@ class Readers:
 def readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Readers]:
     """Start both."""
     native, script = tmp_path_factory.mktemp("native"), tmp_path_factory.mktemp("script")
-    for folder in (*native.parents, *script.parents):
-        if folder.name.startswith("pytest-"):
-            folder.chmod(0o711)
     with reading(native, natively=True) as one, reading(script, natively=False) as other:
         yield Readers(one, other)
 
@@ -325,6 +323,13 @@ def test_questions_that_differ_have_names_that_differ(readers: Readers) -> None:
         Call(line="POST /time/other HTTP/1.1"),
     ]
     assert len({readers.native.read(sent.bytes())[1]["key"] for sent in same}) == 1
+
+
+def test_decisions_that_nobody_keeps_have_no_digest(tmp_path: Path) -> None:
+    """With DECISION_TTL=0 no time goes into the name of what is not kept."""
+    with reading(tmp_path, natively=True, decision_ttl=0) as reader:
+        for call in (Call(), headed(("X-Region", "eu-central-1"))):  # the second is read by mcp.js
+            assert reader.read(call.bytes())[1]["key"] == "\ntools/call\ngranted"
 
 
 def test_bodies_made_to_exhaust_an_expression(readers: Readers) -> None:

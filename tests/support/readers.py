@@ -55,10 +55,12 @@ class Reader:
 
 
 @contextlib.contextmanager
-def reading(state: Path, *, natively: bool) -> Iterator[Reader]:
+def reading(state: Path, *, natively: bool, decision_ttl: int = 5) -> Iterator[Reader]:
     """Start it. `natively` as it is; else all requests go through mcp.js."""
     binary, module = find_nginx()
-    state.chmod(0o711)
+    # nginx's workers are another user, and pytest's folders are closed to others.
+    for folder in (state, *(one for one in state.parents if one.name.startswith("pytest-"))):
+        folder.chmod(0o711)
     port = free_port()
     plan = Plan(
         listen=f"127.0.0.1:{port}",
@@ -69,6 +71,7 @@ def reading(state: Path, *, natively: bool) -> Iterator[Reader]:
         ],
         gateway_url="https://gateway.example",
         allowed_hosts="other.example:8443, third.example",
+        decision_ttl=decision_ttl,
         nginx_workers="1",
         access_log="off",
     )
