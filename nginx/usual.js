@@ -3,8 +3,8 @@
 
 import crypto from 'crypto';
 
-function headers(r) {
-    return r.rawHeadersIn.join('\n');
+function headerNames(r) {
+    return r.rawHeadersIn.map((header) => header[0]).join('\n');
 }
 
 function inspect(r) {
@@ -19,4 +19,4 @@ function inspect(r) {
     r.internalRedirect('@usual');
 }
 
-export default { headers, inspect };
+export default { headerNames, inspect };

@@ -89,6 +89,7 @@ CLIENT = '{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelconte
 
 USUAL = {
     "the most usual": Call(),
+    "letters in another header": headed(("X-Any", "Köln")),
     "blanks as Python writes them": Call(json.dumps(json.loads(BODY))),
     "members in another order": Call(
         '{"params":{"arguments":{},"name":"granted"},"method":"tools/call","id":"a-1","jsonrpc":"2.0"}'
@@ -246,7 +247,6 @@ UNUSUAL = {
     "a pool": headed(("X-User-Pool-Id", "eu-central-1_Example00")),
     "a region": headed(("X-Region", "eu-central-1")),
     "a parameter of MCP": headed(("Mcp-Param-City", "Ulm")),
-    "letters in a header": headed(("X-Any", "Köln")),
     "a name in base64": headed(("Mcp-Name", "=?base64?Z3JhbnRlZA==?=")),
     "a path with an escape": Call(line="POST /time/a%20b HTTP/1.1"),
     "a path with a slash at its end": Call(line="POST /time/ HTTP/1.1"),
