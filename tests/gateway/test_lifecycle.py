@@ -101,8 +101,8 @@ def sidecar_worker(gateway: Gateway) -> list[int]:
 
 
 def nginx_master(gateway: Gateway) -> list[int]:
-    """Return nginx's first process."""
-    return gateway.children("nginx: master")
+    """Return nginx's first process; one that it has just forked bears the same name for a moment."""
+    return gateway.children("nginx: master")[:1]
 
 
 def nginx_worker(gateway: Gateway) -> list[int]:

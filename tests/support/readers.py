@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 _QUESTION = ("authorization", "server", "method", "name", "targets")
 _READ = ("usual", "id", *_QUESTION, "upstream", "host", "backend_authorization", "backend_cookie", "key")
-_NEVER_USUAL = "export default { headerNames: () => '', inspect: (r) => { r.internalRedirect('@inspect'); } };\n"
+_NEVER_USUAL = (
+    "export default { headerNames: () => '', inspect: (r) => { r.internalRedirect('@inspect'); } };\n"
+)
 _JUDGED = "        return 460;\n"
 
 
