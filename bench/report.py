@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bench import processes
 from bench.bars import BARS
-from bench.results import QUIET, Table
+from bench.results import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +28,8 @@ def bars(results: Results) -> Table:
         figure = measured.figure if measured else None
         by_cpu = f"{measured.by_cpu.median:.2f}" if measured and measured.by_cpu else ""
         shown = figure.show(bar.digits, bar.unit) if figure else ""
-        rows.append((bar.what, bar.said, shown, by_cpu, bar.verdict(figure)))
+        verdict = bar.verdict(figure) + (", disturbed" if figure and results.disturbed else "")
+        rows.append((bar.what, bar.said, shown, by_cpu, verdict))
     note = (
         "Medians of pairs measured in turn (least-most of the rounds). By processor time: the same ratio of "
         "what all programs of each server used for one request; others on the machine hardly change it."
@@ -66,7 +67,7 @@ def disturbance(results: Results) -> str:
         return ""
     others = statistics.median(results.disturbance)
     said = f"Other programs used {others:.0%} of the machine while it was measured."
-    if others > QUIET:
+    if results.disturbed:
         said += " That is too much: processor times still tell something, rates and latencies little."
     return said
 

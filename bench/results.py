@@ -76,3 +76,8 @@ class Results:
     sizing: dict[str, str] = field(default_factory=dict)  # what a deployment is sized by
     shares: list[Share] = field(default_factory=list)
     disturbance: list[float] = field(default_factory=list)  # others' share of the machine, run by run
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether other programs used so much of the machine that its figures are not its own."""
+        return bool(self.disturbance) and statistics.median(self.disturbance) > QUIET

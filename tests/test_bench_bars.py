@@ -1,5 +1,7 @@
 """What the benchmark says of the figures that it found."""
 
+from pathlib import Path
+
 import pytest
 
 from bench import report
@@ -60,7 +62,9 @@ def test_ratios_are_of_the_same_round() -> None:
 
 def test_a_disturbed_run_says_so() -> None:
     """Figures of a machine that others use are not taken for its own; a quiet run has no such words."""
-    assert "too much" in report.disturbance(Results(disturbance=[0.02, 0.3, 0.4]))
+    disturbed = Results(measured={"start": Measured(Spread((0.3,)))}, disturbance=[0.02, 0.3, 0.4])
+    assert "too much" in report.disturbance(disturbed)
+    assert verdicts(disturbed)[bar("start").what] == "pass, disturbed"
     assert report.disturbance(Results(disturbance=[0.0, 0.02, 0.3])).endswith("while it was measured.")
     assert not report.disturbance(Results())
 
@@ -71,3 +75,10 @@ def test_the_report_has_the_bar_the_figure_and_the_verdict_in_one_row() -> None:
     text = report.markdown(Results(measured={"hot": measured}), ["about"])
     row = "| gateway, hot decision ÷ bare nginx | ≥ 0.70 | 0.60 (0.50-0.70) | 0.55 | falls short |"
     assert row in text.splitlines()
+
+
+def test_the_committed_results_are_of_the_bars_as_they_are() -> None:
+    """Whoever changes a bar measures again: the table in bench/results.md names each, with its limit."""
+    lines = (Path(__file__).parents[1] / "bench" / "results.md").read_text().splitlines()
+    for one in BARS:
+        assert any(line.startswith(f"| {one.what} | {one.said} |") for line in lines), one.what
