@@ -66,7 +66,7 @@ MAX_TOOLS_BYTES = 4096
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
-_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+_BEARER = re.compile(r"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
 _SENTINEL = re.compile(r"=\?base64\?(.*)\?=", re.DOTALL)
 _SERVER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _METHOD = re.compile(r"[!-~]{1,256}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from jwt.algorithms import RSAAlgorithm
@@ -51,10 +51,11 @@ def parse(raw: str, *, max_length: int = 16384) -> Jws:
     if len(parts) != 3:  # noqa: PLR2004 - header, payload, signature
         raise _malformed(f"the token has {len(parts)} part(s) between dots; a signed JWT has 3")
     try:
-        header, payload, signature = map(decode_base64url, parts)
+        payload, signature = decode_base64url(parts[1]), decode_base64url(parts[2])
+        kid = _kid(parts[0])
     except ValueError:
         raise _malformed("a part of the token is not base64url without padding (RFC 7515)") from None
-    return Jws(_kid(header), payload, raw[: raw.rindex(".")].encode(), signature)
+    return Jws(kid, payload, raw[: raw.rindex(".")].encode(), signature)
 
 
 def verify(jws: Jws, key: RSAPublicKey) -> bytes:
@@ -73,19 +74,23 @@ def decode_base64url(text: str) -> bytes:
 
     Raises ValueError for padding, other alphabets, and unused bits that are not zero.
     """
-    data = text.encode("ascii")
-    raw = binascii.a2b_base64(data.translate(_TO_BASE64) + b"=" * (-len(data) % 4))
-    if base64.urlsafe_b64encode(raw).rstrip(b"=") != data:
+    spelled = text.encode("ascii").translate(_TO_BASE64) + b"=" * (-len(text) % 4)
+    raw = binascii.a2b_base64(spelled)
+    if binascii.b2a_base64(raw, newline=False) != spelled:
         raise ValueError("not canonical base64url")
     return raw
 
 
-_TO_BASE64 = bytes.maketrans(b"-_", b"+/")
+# What base64url does not have becomes what base64 does not have.
+_TO_BASE64 = bytes.maketrans(b"-_+/=", b"+/!!!")
 
 
-def _kid(segment: bytes) -> str:
+# All tokens of a key have the same header. Remembered are those that name a key; they are no secret.
+@lru_cache(maxsize=16)
+def _kid(segment: str) -> str:
+    decoded = decode_base64url(segment)
     try:
-        header: dict[str, Any] = strict_json.parse_object(segment)
+        header: dict[str, Any] = strict_json.parse_object(decoded)
     except ValueError:
         raise _malformed("the token's header is not a JSON object with unique names") from None
     for name in _REFUSED_HEADERS:

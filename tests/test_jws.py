@@ -49,6 +49,24 @@ def test_only_one_spelling_of_a_part(part: int, spoil: str) -> None:
         jws.verify(jws.parse(".".join(parts)), key().private.public_key())
 
 
+@given(st.text(alphabet="AQgw09-_+/=! \n", max_size=12) | st.text(max_size=8))
+def test_base64url_is_what_its_bytes_are_written_as(text: str) -> None:
+    """A text is read only if its bytes, written as base64url, give that very text."""
+    try:
+        raw = jws.decode_base64url(text)
+    except ValueError:
+        return
+    assert base64url(raw) == text
+
+
+def test_a_header_is_judged_alike_each_time() -> None:
+    """What is remembered of a header is the key that it names: one that was refused is refused again."""
+    raw, bad = mint(), mint(header={"jku": "https://mallory.example/jwks.json"})
+    assert [jws.parse(raw).kid for _ in range(2)] == [key().kid] * 2
+    for _ in range(2):
+        refused(bad, ErrorCode.TOKEN_MALFORMED)
+
+
 def test_unused_bits_must_be_zero() -> None:
     """Two spellings of one signature are one too many: a deny-list could be walked around."""
     raw = mint()
