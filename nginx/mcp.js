@@ -86,7 +86,7 @@ function failed(r, e) {
     refuse(r, new Refusal(503, 'AUTH_UNAVAILABLE', 'the request could not be judged; try again'));
 }
 
-/* Stands for who asks and where in the name under which nginx may keep a 200: no credential gets into its cache. */
+/* The name under which nginx may keep a 200: a digest, since nginx writes it into its cache. */
 function digest(r) {
     return crypto.createHash('sha256').update(r.rawVariables.mcp_question).digest('hex');
 }

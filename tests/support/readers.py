@@ -17,8 +17,7 @@ from support.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_QUESTION = ("authorization", "server", "method", "name", "targets")
-_READ = ("usual", "id", *_QUESTION, "upstream", "host", "backend_authorization", "backend_cookie", "key")
+_READ = ("usual", "id", "question", "upstream", "host", "backend_authorization", "backend_cookie", "key")
 _NEVER_USUAL = (
     "export default { headerNames: () => '', inspect: (r) => { r.internalRedirect('@inspect'); } };\n"
 )
