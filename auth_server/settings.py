@@ -321,6 +321,9 @@ def _doubts(settings: Settings) -> list[Mistake]:
         doubts.append(Mistake("SECRET_KEY", message))
     if settings.client_secret and not settings.client_id:
         doubts.append(Mistake("COGNITO_CLIENT_SECRET", "is given without COGNITO_CLIENT_ID and not used"))
+    if settings.session_refresh is not None and not (settings.client_id and settings.secret_keys):
+        message = "is set, but nobody can sign in: that takes COGNITO_CLIENT_ID and SECRET_KEY"
+        doubts.append(Mistake("SESSION_REFRESH", message))
     if settings.allowed_client_ids is not None and not settings.allowed_client_ids:
         message = "is not set: no token will be accepted; name your app clients in COGNITO_ALLOWED_CLIENT_IDS"
         doubts.append(Mistake("COGNITO_CLIENT_ID", message))

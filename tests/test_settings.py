@@ -343,6 +343,14 @@ def test_sign_in_without_a_key_is_warned_of() -> None:
     assert warnings(SECRET_KEY="-", COGNITO_CLIENT_ID="-", COGNITO_ALLOWED_CLIENT_IDS="a") == []
 
 
+def test_sessions_that_nobody_can_begin_are_warned_of() -> None:
+    """Groups are looked at again for those who signed in, and here nobody can."""
+    without = {"COGNITO_CLIENT_ID": "-", "COGNITO_ALLOWED_CLIENT_IDS": "a", "SESSION_REFRESH": "300"}
+    (found,) = warnings(**without)
+    assert found.startswith("SESSION_REFRESH: is set, but nobody can sign in: that takes COGNITO_CLIENT_ID")
+    assert warnings(SESSION_REFRESH="300") == []
+
+
 def test_a_secret_without_its_client_is_warned_of() -> None:
     """It would not be used."""
     found = warnings(COGNITO_CLIENT_ID="-", COGNITO_ALLOWED_CLIENT_IDS="a", COGNITO_CLIENT_SECRET="x")
