@@ -39,21 +39,21 @@ MCP_TARGETS = b"x-mcp-targets"
 USER_POOL_ID = b"x-user-pool-id"
 REGION = b"x-region"
 
-USER = "X-User"
-USERNAME = "X-Username"
-EMAIL = "X-Email"
-CLIENT_ID = "X-Client-Id"
-SCOPES = "X-Scopes"
-GROUPS = "X-Groups"
-AUTH_METHOD = "X-Auth-Method"
-SERVER_NAME = "X-Server-Name"
-TOOL_NAME = "X-Tool-Name"
-ALLOWED_TOOLS = "X-Allowed-Tools"
-AUTH_ERROR = "X-Auth-Error"
-AUTH_ERROR_BODY = "X-Auth-Error-Body"
-WWW_AUTHENTICATE = "WWW-Authenticate"
-CACHE_CONTROL = "Cache-Control"
-RETRY_AFTER = "Retry-After"
+USER = b"x-user"
+USERNAME = b"x-username"
+EMAIL = b"x-email"
+CLIENT_ID = b"x-client-id"
+SCOPES = b"x-scopes"
+GROUPS = b"x-groups"
+AUTH_METHOD = b"x-auth-method"
+SERVER_NAME = b"x-server-name"
+TOOL_NAME = b"x-tool-name"
+ALLOWED_TOOLS = b"x-allowed-tools"
+AUTH_ERROR = b"x-auth-error"
+AUTH_ERROR_BODY = b"x-auth-error-body"
+WWW_AUTHENTICATE = b"www-authenticate"
+CACHE_CONTROL = b"cache-control"
+RETRY_AFTER = b"retry-after"
 
 SESSION_COOKIE = "mcp_gateway_session"
 # The name that browsers get over https: with this prefix they take the cookie from this very host alone, over
@@ -65,6 +65,7 @@ SIGN_IN_COOKIE = "mcp_gateway_sign_in"
 MAX_TOOLS_BYTES = 4096
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
+Values = tuple[bytes | None, ...]
 
 _BEARER = re.compile(r"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
 _SENTINEL = re.compile(r"=\?base64\?(.*)\?=", re.DOTALL)
@@ -102,16 +103,16 @@ class Incoming:
         """Return the values of a header that may be repeated."""
         return [value.decode("latin-1") for found, value in self._pairs if found == name]
 
-    def fingerprint(self) -> tuple[bytes | None, ...] | None:
-        """Return a key that two questions share only if they are the same; None where a header is repeated.
+    def fingerprint(self) -> tuple[Values, Values] | None:
+        """Return who asks, and what: two questions share both only if they are the same.
 
-        It holds digests of the credentials, not the credentials.
+        The first holds digests of the credentials, not the credentials. None where a header is repeated.
         """
         values = self._values
         if len(values) < len(self._pairs):
             return None
-        credentials = (_digest(values.get(AUTHORIZATION)), _digest(values.get(COOKIE)))
-        return (*credentials, *[values.get(name) for name in _ASKED])
+        who = (_digest(values.get(AUTHORIZATION)), _digest(values.get(COOKIE)))
+        return who, tuple(map(values.get, _ASKED))
 
 
 def _digest(value: bytes | None) -> bytes | None:
@@ -211,7 +212,9 @@ def encode(value: str) -> str:
 
 def encode_list(values: Iterable[str], separator: str) -> str:
     """Join values with a separator that none of them can hold."""
-    return separator.join(map(encode, values))
+    values = list(values)
+    plain = _PLAIN.fullmatch("".join(values))  # one look at all of them
+    return separator.join(values if plain else map(encode, values))
 
 
 def encode_tools(tools: list[str]) -> str:

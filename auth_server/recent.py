@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from collections import OrderedDict
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+
+class Kept(Protocol):
+    """What can be kept."""
+
+    @property
+    def size(self) -> int:
+        """An estimate of the bytes that keeping it costs, with its key; the same each time."""
+
 
 K = TypeVar("K")
-V = TypeVar("V")
+V = TypeVar("V", bound=Kept)
 
 
 class Recent(Generic[K, V]):
-    """A least-recently-used table, bounded by what `sys.getsizeof` says of its values.
+    """A least-recently-used table, bounded by the sizes of its values.
 
     It forgets by size alone: whether an entry still holds is the caller's to judge at each use.
     """
@@ -34,9 +42,9 @@ class Recent(Generic[K, V]):
     def put(self, key: K, value: V) -> None:
         """Keep a value in place of any before it; the least recently used ones make room."""
         if (before := self._entries.pop(key, None)) is not None:
-            self._bytes -= sys.getsizeof(before)
+            self._bytes -= before.size
         self._entries[key] = value
-        self._bytes += sys.getsizeof(value)
+        self._bytes += value.size
         while self._bytes > self._max_bytes:
             _, oldest = self._entries.popitem(last=False)
-            self._bytes -= sys.getsizeof(oldest)
+            self._bytes -= oldest.size

@@ -20,6 +20,8 @@ from auth_server.errors import (
 from auth_server.model import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from auth_server.model import Identity, Target
 
 
@@ -52,35 +54,37 @@ _KINDS: dict[type[Refusal], tuple[int, str]] = {
 }
 
 
-def allowed(
-    identity: Identity,
-    target: Target,
-    *,
-    scopes: tuple[str, ...],
-    tools: str,
-    max_age: int,
-) -> Answer:
-    """Return 200 with every identity header, empty where there is nothing to say; `tools` come encoded.
+def call_headers(
+    target: Target, *, scopes: Iterable[str], groups: Iterable[str], tools: list[str]
+) -> list[tuple[bytes, bytes]]:
+    """Return what a 200 says of the call, alike for all callers who have these scopes and groups."""
+    tool = next((name.value for name in target.names if name.kind is Kind.TOOLS), "")
+    return [
+        (h.SCOPES, h.encode_list(scopes, " ").encode()),
+        (h.GROUPS, h.encode_list(groups, ",").encode()),
+        (h.SERVER_NAME, target.server.encode()),
+        (h.TOOL_NAME, h.encode(tool).encode()),
+        (h.ALLOWED_TOOLS, h.encode_tools(tools).encode()),
+    ]
+
+
+def allowed(identity: Identity, call: list[tuple[bytes, bytes]], *, max_age: int) -> Answer:
+    """Return 200 with every identity header, empty where there is nothing to say, and with those of the call.
 
     An absent header would let a client's own of that name through some proxies, so none is left out.
     """
-    tool = next((name.value for name in target.names if name.kind is Kind.TOOLS), "")
-    username = h.encode(identity.username)
-    values = [
+    username = h.encode(identity.username).encode()
+    headers = [
         (h.USER, username),
         (h.USERNAME, username),
-        (h.EMAIL, h.encode(identity.email)),
-        (h.CLIENT_ID, h.encode(identity.client_id)),
-        (h.SCOPES, h.encode_list(scopes, " ")),
-        (h.GROUPS, h.encode_list(identity.groups, ",")),
-        (h.AUTH_METHOD, identity.method.value),
-        (h.SERVER_NAME, target.server),
-        (h.TOOL_NAME, h.encode(tool)),
-        (h.ALLOWED_TOOLS, tools),
-        (h.CACHE_CONTROL, f"max-age={max_age}"),
-        ("Content-Length", "0"),
+        (h.EMAIL, h.encode(identity.email).encode()),
+        (h.CLIENT_ID, h.encode(identity.client_id).encode()),
+        (h.AUTH_METHOD, identity.method.value.encode()),
+        *call,
+        (h.CACHE_CONTROL, b"max-age=%d" % max_age),
+        (b"content-length", b"0"),
     ]
-    return Answer(200, [(name.lower().encode(), value.encode()) for name, value in values])
+    return Answer(200, headers)
 
 
 def refused(refusal: Refusal, about: About, *, now: float, to_client: bool = False) -> Answer:
@@ -93,8 +97,8 @@ def refused(refusal: Refusal, about: About, *, now: float, to_client: bool = Fal
         status = 403
     body = error_body(refusal, kind, about, now=now)
     values = [
-        ("Content-Type", "application/json"),
-        ("Content-Length", str(len(body))),
+        (b"content-type", "application/json"),
+        (b"content-length", str(len(body))),
         (h.CACHE_CONTROL, "no-store"),
         (h.AUTH_ERROR, refusal.code.value),
         (h.AUTH_ERROR_BODY, body.decode()),
@@ -105,10 +109,10 @@ def refused(refusal: Refusal, about: About, *, now: float, to_client: bool = Fal
         case Forbidden(scope=scope) if scope:
             values.append((h.WWW_AUTHENTICATE, _bearer(_insufficient_scope(refusal, about, scope))))
         case WrongMethod(allowed=methods):
-            values.append(("Allow", ", ".join(methods)))
+            values.append((b"allow", ", ".join(methods)))
         case Unavailable(retry_after=seconds):
             values.append((h.RETRY_AFTER, str(seconds)))
-    return Answer(status, [(name.lower().encode(), value.encode("ascii")) for name, value in values], body)
+    return Answer(status, [(name, value.encode("ascii")) for name, value in values], body)
 
 
 def error_body(refusal: Refusal, kind: str, about: About, *, now: float) -> bytes:

@@ -14,6 +14,8 @@ from auth_server.model import AuthMethod, BearerToken, Denied, SessionCookie
 from auth_server.recent import Recent
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sized
+
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
     from auth_server.keys import Keys
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("auth_server")
 
-# Per worker. A verified token costs about 1.5 kB here, an answer about 2 kB.
+# Per worker. A verified token costs about 1.5 kB here, an answer as much again.
 KNOWN_CREDENTIALS_BYTES = 16 * 1024 * 1024
-ANSWERS_BYTES = 4 * 1024 * 1024
-TOOLS_BYTES = 256 * 1024
+ANSWERS_BYTES = 6 * 1024 * 1024
+PERMITS_BYTES = 1024 * 1024
 
-Fingerprint = tuple[bytes | None, ...]
+Asked = tuple[headers.Values, headers.Values]
+# A question, the scopes and groups of who asks, and the digest of the policy: all that a verdict depends on.
+Rights = tuple[headers.Values, tuple[str, ...], tuple[str, ...], str]
 
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+=:@/-]*")
 
@@ -45,11 +49,21 @@ class Verified:
     key: RSAPublicKey | None = None
     pool: Pool | None = None
 
-    def __sizeof__(self) -> int:
+    @property
+    def size(self) -> int:
         """Estimate the bytes that keeping this costs, with its texts and the table's own entry."""
         known = self.identity
         texts = (known.username, known.email, known.client_id, *known.scopes, *known.groups, *known.resources)
-        return 1200 + sum(map(len, texts)) + 60 * len(texts)
+        return 1200 + _weight(texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """A call that a policy allows to all who have certain rights, and the headers that tell of it."""
+
+    target: Target
+    headers: list[tuple[bytes, bytes]]
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +73,7 @@ class Answered:
     answer: Answer
     verified: Verified
     policy: policy.Policy
-
-    def __sizeof__(self) -> int:
-        """Estimate the bytes that keeping this costs, with its key."""
-        return 1200 + sum(len(name) + len(value) for name, value in self.answer.headers)
+    size: int
 
 
 class Validator:
@@ -87,8 +98,8 @@ class Validator:
         self._revocations = revocations
         self._groups = groups
         self._known: Recent[bytes, Verified] = Recent(KNOWN_CREDENTIALS_BYTES)
-        self._answers: Recent[Fingerprint, Answered] = Recent(ANSWERS_BYTES)
-        self._tools: Recent[tuple[str, tuple[str, ...], str], str] = Recent(TOOLS_BYTES)
+        self._answers: Recent[Asked, Answered] = Recent(ANSWERS_BYTES)
+        self._permits: Recent[Rights, Permit] = Recent(PERMITS_BYTES)
         self._rules = tokens.Rules(
             clients=settings.allowed_client_ids,
             token_uses=settings.token_uses,
@@ -105,12 +116,17 @@ class Validator:
             if asked is not None and (answer := self._answered_before(asked, now)):
                 return answer
             verified = await self.identify(headers.credential(incoming), incoming, now=now)
-            target = headers.target(incoming)
-            tokens.check_resource(verified.identity, self._settings.gateway_url, target.server)
-            current = self._policy_file.policy
-            answer = self.permit(verified.identity, target, current, now=now)
+            identity, current = verified.identity, self._policy_file.policy
+            rights = (asked[1], identity.scopes, identity.groups, current.digest) if asked else None
+            permit = self._permits.get(rights) if rights else None
+            target = permit.target if permit else headers.target(incoming)
+            tokens.check_resource(identity, self._settings.gateway_url, target.server)
+            if permit is None:
+                permit = self._permit(identity, target, current, rights)
+            max_age = max(0, min(self._settings.decision_ttl, int(identity.expires_at - now)))
+            answer = responses.allowed(identity, permit.headers, max_age=max_age)
             if asked is not None:
-                self._answers.put(asked, Answered(answer, verified, current))
+                self._answers.put(asked, Answered(answer, verified, current, verified.size + permit.size))
         except Refusal as refusal:
             return self._refuse(refusal, incoming, target, now=now)
         except Exception as error:  # noqa: BLE001 - whatever cannot be judged is not let through
@@ -121,7 +137,7 @@ class Validator:
         else:
             return answer
 
-    def _answered_before(self, asked: Fingerprint, now: float) -> Answer | None:
+    def _answered_before(self, asked: Asked, now: float) -> Answer | None:
         """Return the 200 that the same question got, if everything it stood on still stands."""
         known = self._answers.get(asked)
         if known is None or known.policy is not self._policy_file.policy:
@@ -179,25 +195,24 @@ class Validator:
             )
         return sessions.verify(raw, keys, max_age=max_age, now=now)
 
-    def permit(self, identity: Identity, target: Target, current: policy.Policy, *, now: float) -> Answer:
+    def _permit(
+        self, identity: Identity, target: Target, current: policy.Policy, rights: Rights | None
+    ) -> Permit:
         """Judge the call; raises Forbidden with the scope that would help, where a token could carry one."""
         scopes = current.effective_scopes(identity)
         decision = policy.decide(current, scopes, target)
         if isinstance(decision, Denied):
             code = ErrorCode.ACCESS_DENIED if decision.server_known else ErrorCode.SERVER_UNKNOWN
             raise Forbidden(code, decision.reason, scope=_scope_to_ask_for(current, identity, target))
-        max_age = max(0, min(self._settings.decision_ttl, int(identity.expires_at - now)))
-        tools = self._tools_of(current, scopes, target.server)
-        return responses.allowed(identity, target, scopes=scopes, tools=tools, max_age=max_age)
-
-    def _tools_of(self, current: policy.Policy, scopes: tuple[str, ...], server: str) -> str:
-        """Return X-Allowed-Tools, which many callers share and which takes long to put together."""
-        asked = (current.digest, scopes, server)
-        known = self._tools.get(asked)
-        if known is None:
-            known = headers.encode_tools(policy.allowed_tools(current, scopes, server))
-            self._tools.put(asked, known)
-        return known
+        tools = policy.allowed_tools(current, scopes, target.server)
+        told = responses.call_headers(target, scopes=scopes, groups=identity.groups, tools=tools)
+        question = filter(None, rights[0]) if rights else ()
+        names = (name.value for name in target.names)
+        texts = [*question, *names, *scopes, *identity.groups, *(value for _, value in told)]
+        permit = Permit(target, told, 1000 + _weight(texts))
+        if rights:
+            self._permits.put(rights, permit)
+        return permit
 
     def _refuse(
         self,
@@ -233,6 +248,10 @@ class Validator:
             resource_metadata=metadata,
             discovery_url=f"{issuer}/.well-known/openid-configuration",
         )
+
+
+def _weight(texts: Collection[Sized]) -> int:
+    return sum(map(len, texts)) + 60 * len(texts)
 
 
 def _scope_to_ask_for(current: policy.Policy, identity: Identity, target: Target) -> str:

@@ -9,7 +9,7 @@ import pytest
 from support.cognito import AGENT, CLIENT, NOW, OTHER_POOL, POOL, jwks, key, mint
 from support.sidecar import SCOPES, SECRET_KEY
 
-from auth_server import sessions
+from auth_server import sessions, validate
 from auth_server.jwks import usable_keys
 from auth_server.keys import Keys
 from auth_server.reload import PolicyFile
@@ -46,20 +46,33 @@ class Door:
         (key_set,) = self.keys._sets
         key_set._succeeded(usable_keys(jwks(*names))[0], [])
 
-    def ask(self, now: float = NOW, *, server: str = "time", **credential: str) -> Answer:
-        """Ask for tools/call now."""
+    def ask(
+        self,
+        now: float = NOW,
+        *,
+        server: str = "time",
+        tool: str = "now",
+        more: tuple[tuple[bytes, bytes], ...] = (),
+        **credential: str,
+    ) -> Answer:
+        """Ask for tools/call of that tool."""
         headers = credential | {
             "x-mcp-server": server,
             "x-original-method": "POST",
             "mcp-method": "tools/call",
-            "mcp-name": "now",
+            "mcp-name": tool,
         }
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-        return asyncio.run(self.validator.answer(raw, now=now))
+        return asyncio.run(self.validator.answer([*raw, *more], now=now))
 
 
 def code(answer: Answer) -> str:
     return dict(answer.headers)[b"x-auth-error"].decode()
+
+
+def told(answer: Answer, *names: str) -> list[str]:
+    assert answer.status == 200
+    return [dict(answer.headers)[name.encode()].decode() for name in names]
 
 
 def max_age(answer: Answer) -> int:
@@ -184,6 +197,67 @@ def test_pools_do_not_vouch_for_each_other() -> None:
     assert not keys.holds(OTHER_POOL, key("access").kid, held)
     assert not keys.holds(POOL, key("access").kid, None)
     assert second.key(key("access").kid) is None
+
+
+def user(name: str, *groups: str, scope: str = "mcp/read") -> str:
+    """Return the credential of a user with that name and those groups."""
+    return f"Bearer {mint('access', {'username': name, 'scope': scope, 'cognito:groups': list(groups)})}"
+
+
+def test_callers_with_the_same_rights_keep_their_names(door: Door) -> None:
+    """What is remembered of a call says nothing of who made it."""
+    for name in ("ada", "bob"):
+        answer = door.ask(authorization=user(name))
+        assert told(answer, "x-user", "x-username", "x-client-id") == [name, name, CLIENT]
+    assert told(door.ask(authorization=f"Bearer {mint('agent', {'scope': 'mcp/read'})}"), "x-user") == [""]
+
+
+def test_what_is_remembered_of_one_caller_permits_nothing_to_another(door: Door) -> None:
+    """Callers who differ in scopes or in groups are each judged, and each told their own."""
+    assert told(door.ask(authorization=user("ada")), "x-scopes", "x-groups") == ["mcp/read", ""]
+    grouped = door.ask(authorization=user("ada", "readers"))
+    assert told(grouped, "x-scopes", "x-groups") == ["mcp/read by-group", "readers"]
+    assert code(door.ask(authorization=user("ada", scope="mcp/other"))) == "ACCESS_DENIED"
+    assert code(door.ask(authorization=user("ada", "mcp/read", scope="openid"))) == "ACCESS_DENIED"
+
+
+def test_a_new_policy_is_asked_for_new_callers_too(door: Door) -> None:
+    """What the old scopes.yml permitted to callers with these rights, the new one is asked about."""
+    assert door.ask(authorization=user("ada")).status == 200
+    door.scopes_file.write_text("mcp/read: []\n")
+    door.policy_file.load_first()
+    assert code(door.ask(authorization=user("bob"))) == "SERVER_UNKNOWN"
+    door.scopes_file.write_text(SCOPES)
+    door.policy_file.load_first()
+    assert door.ask(authorization=user("cyd")).status == 200
+
+
+def test_a_bound_token_is_held_to_its_server_where_the_call_is_remembered(door: Door) -> None:
+    """That others may make the call does not free a token from the server it is bound to."""
+    assert door.ask(authorization=f"Bearer {mint()}").status == 200
+    bound = mint("agent", {"aud": "http://localhost:8080/notes/mcp"})
+    assert code(door.ask(authorization=f"Bearer {bound}")) == "INVALID_AUDIENCE"
+
+
+def test_a_repeated_header_is_refused_where_the_call_is_remembered(door: Door) -> None:
+    """A question with two readings is not taken for one of them."""
+    for token in (mint(), mint("agent", {"jti": "another"})):
+        assert door.ask(authorization=f"Bearer {token}").status == 200
+        twice = door.ask(authorization=f"Bearer {token}", tool="evil", more=((b"mcp-name", b"now"),))
+        assert code(twice) == "REQUEST_INVALID"
+
+
+@pytest.mark.parametrize("long", [1, 1000])
+def test_what_is_remembered_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long: int) -> None:
+    """Questions that are never asked again push each other out, the longer the sooner."""
+    monkeypatch.setattr(validate, "PERMITS_BYTES", 30_000)
+    monkeypatch.setattr(validate, "ANSWERS_BYTES", 30_000)
+    door = Door(tmp_path)
+    token = f"Bearer {mint()}"
+    for number in range(40):
+        assert door.ask(authorization=token, tool="get_" + str(number) * long).status == 200
+    for kept in (door.validator._permits, door.validator._answers):
+        assert 0 < len(kept) <= (30 if long == 1 else 10)
 
 
 def test_the_tools_that_are_listed_are_those_of_the_policy_in_force(door: Door) -> None:

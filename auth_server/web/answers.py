@@ -96,7 +96,7 @@ def refused(visit: Visit, error: Exception) -> Response:
     }
     log.info("refused", extra={"fields": fields})
     given = {name.decode(): value.decode() for name, value in answer.headers}
-    del given[h.AUTH_ERROR_BODY.lower()]  # for nginx, which cannot read a subrequest's body
+    del given[h.AUTH_ERROR_BODY.decode()]  # for nginx, which cannot read a subrequest's body
     del given["content-length"]
     if visit.is_person:
         response = page(
