@@ -101,6 +101,8 @@ class Incoming:
 
     def every(self, name: bytes) -> list[str]:
         """Return the values of a header that may be repeated."""
+        if name not in self._values:
+            return []
         return [value.decode("latin-1") for found, value in self._pairs if found == name]
 
     def fingerprint(self) -> tuple[Values, Values] | None:
@@ -127,7 +129,8 @@ def credential(headers: Incoming) -> Credential:
     where there are two.
     """
     authorization = headers.get(AUTHORIZATION)
-    sessions = session_cookies(headers.every(COOKIE))
+    cookie_headers = headers.every(COOKIE)
+    sessions = session_cookies(cookie_headers) if cookie_headers else []
     if len(sessions) > 1:
         raise InvalidRequest(f"the cookie {SESSION_COOKIE} was sent {len(sessions)} times; send it once")
     if authorization is not None:
