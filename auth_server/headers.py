@@ -118,7 +118,7 @@ class Incoming:
 
 
 def _digest(value: bytes | None) -> bytes | None:
-    return None if value is None else hashlib.blake2b(value, digest_size=16).digest()
+    return None if value is None else hashlib.sha256(value).digest()
 
 
 def credential(headers: Incoming) -> Credential:

@@ -7,13 +7,15 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+_ENCODER = json.JSONEncoder(default=str)
+
 
 class JsonLines(logging.Formatter):
     """A record as one JSON object: time, level, event, and the event's own fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; never a traceback with local values, never more than the record's own fields."""
-        return json.dumps(_entry(record), default=str)
+        return _ENCODER.encode(_entry(record))
 
 
 class Console(logging.Formatter):

@@ -43,6 +43,8 @@ class About:
     discovery_url: str = ""
 
 
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
+
 # RFC 6750, section 3.1, gives the client a word for why its token was refused.
 _KINDS: dict[type[Refusal], tuple[int, str]] = {
     Unauthenticated: (401, "AuthenticationError"),
@@ -128,7 +130,7 @@ def error_body(refusal: Refusal, kind: str, about: About, *, now: float) -> byte
         "timestamp": stamp,
         "request_id": about.request_id,
     }
-    return json.dumps({"success": False, "error": error}, separators=(",", ":")).encode()
+    return _COMPACT.encode({"success": False, "error": error}).encode()
 
 
 def _challenge(refusal: Unauthenticated, about: About) -> str:

@@ -154,7 +154,7 @@ class Validator:
 
     async def identify(self, credential: Credential, incoming: headers.Incoming, *, now: float) -> Verified:
         """Verify the credential; raises Unauthenticated, or Unavailable where no keys are known."""
-        name = hashlib.blake2b(credential.raw.encode(), digest_size=16).digest()
+        name = hashlib.sha256(credential.raw.encode()).digest()
         verified = self._known.get(name)
         if verified is None or not self._still_holds(verified, now):
             match credential:

@@ -107,6 +107,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         log_config=None,
         server_header=False,
         date_header=False,
+        proxy_headers=False,  # nothing here asks who the client is, or by which scheme it came
         lifespan="on",
         http="httptools",
         ws="none",
