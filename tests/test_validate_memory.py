@@ -247,6 +247,14 @@ def test_a_repeated_header_is_refused_where_the_call_is_remembered(door: Door) -
         assert code(twice) == "REQUEST_INVALID"
 
 
+def test_a_repeated_header_that_decides_nothing(door: Door) -> None:
+    """Such a question is answered and not remembered: its headers may have another reading."""
+    twice = ((b"x-request-id", b"1"), (b"x-request-id", b"2"))
+    answers = [door.ask(authorization=f"Bearer {mint()}", more=twice) for _ in range(2)]
+    assert [answer.status for answer in answers] == [200, 200]
+    assert len(door.validator._permits) == len(door.validator._answers) == 0
+
+
 @pytest.mark.parametrize("long", [1, 1000])
 def test_what_is_remembered_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long: int) -> None:
     """Questions that are never asked again push each other out, the longer the sooner."""
