@@ -97,7 +97,7 @@ class Validator:
         self._policy_file = policy_file
         self._revocations = revocations
         self._groups = groups
-        self._known: Recent[bytes, Verified] = Recent(KNOWN_CREDENTIALS_BYTES)
+        self._known: Recent[tuple[type[Credential], bytes], Verified] = Recent(KNOWN_CREDENTIALS_BYTES)
         self._answers: Recent[Asked, Answered] = Recent(ANSWERS_BYTES)
         self._permits: Recent[Rights, Permit] = Recent(PERMITS_BYTES)
         self._rules = tokens.Rules(
@@ -154,7 +154,7 @@ class Validator:
 
     async def identify(self, credential: Credential, incoming: headers.Incoming, *, now: float) -> Verified:
         """Verify the credential; raises Unauthenticated, or Unavailable where no keys are known."""
-        name = hashlib.sha256(credential.raw.encode()).digest()
+        name = type(credential), hashlib.sha256(credential.raw.encode()).digest()
         verified = self._known.get(name)
         if verified is None or not self._still_holds(verified, now):
             match credential:

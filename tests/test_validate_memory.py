@@ -100,6 +100,16 @@ def test_a_session_ends_in_memory_too(door: Door) -> None:
     assert code(door.ask(NOW + 28_801, **cookies)) == "SESSION_EXPIRED"  # type: ignore[arg-type]
 
 
+def test_a_credential_counts_only_where_it_belongs(door: Door) -> None:
+    """A token is no session and a session no token, also when either is remembered."""
+    token = mint()
+    session = sessions.mint(sessions.Session("ada", ("readers",), "sid"), [SECRET_KEY], now=NOW)
+    assert door.ask(authorization=f"Bearer {token}").status == 200
+    assert code(door.ask(cookie=f"mcp_gateway_session={token}")) == "SESSION_INVALID"
+    assert door.ask(cookie=f"mcp_gateway_session={session}", server="notes").status == 200
+    assert code(door.ask(authorization=f"Bearer {session}", server="notes")) == "TOKEN_MALFORMED"
+
+
 def test_the_answer_shrinks_towards_the_end(door: Door) -> None:
     """max-age is never beyond the credential's life, also from memory."""
     token = f"Bearer {mint()}"
