@@ -395,6 +395,21 @@ def test_bad_cookies(door: Door, changed: str) -> None:
     door.refuses(answer, 401, "SESSION_INVALID")
 
 
+def test_a_credential_counts_only_where_it_belongs(door: Door) -> None:
+    """A token is no session and a session no token, also just after each was let in where it belongs."""
+    token, session = mint(), cookie()
+    belongs = [
+        {"Authorization": f"Bearer {token}"},
+        {"Authorization": None, "Cookie": f"mcp_gateway_session={session}"},
+    ]
+    assert [door.post(CALL, replace=own).status for own in belongs] == [200, 200]
+    door.backend.requests.clear()
+    answer = door.post(CALL, replace={"Authorization": None, "Cookie": f"mcp_gateway_session={token}"})
+    door.refuses(answer, 401, "SESSION_INVALID")
+    answer = door.post(CALL, replace={"Authorization": f"Bearer {session}"})
+    door.refuses(answer, 401, "TOKEN_MALFORMED")
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("X-User-Pool-Id", "us-east-1_Evil00000"), ("X-Region", "us-east-1")]
 )
