@@ -74,7 +74,7 @@ async def test_a_bad_edit_leaves_the_policy_and_says_so_once(
         before = file.policy
         path.write_text(BAD)
         await until(lambda: file.error is not None)
-        await asyncio.sleep(1.3)
+        await asyncio.sleep(1.3)  # more than one look at the file: nothing may come of it
         assert file.policy is before
         assert file.error == (
             "scopes.yml:1: the scope bad/x must be a list of grants, not the text oops; [] grants nothing"
@@ -93,7 +93,7 @@ async def test_a_file_that_goes_away_changes_nothing(path: Path, caplog: pytest.
         path.unlink()
         await until(lambda: file.error is not None)
         assert "does not exist" in (file.error or "")
-        await asyncio.sleep(1.3)
+        await asyncio.sleep(1.3)  # more than one look at the file: nothing may come of it
         assert len(caplog.records) == 1
         assert "one/x" in file.policy.scopes
         path.write_text(ONE)
@@ -167,7 +167,7 @@ async def test_a_touched_file_is_not_loaded_again(path: Path) -> None:
     async with watched(path) as file:
         before = file.policy
         path.touch()
-        await asyncio.sleep(1.3)
+        await asyncio.sleep(1.3)  # more than one look at the file: nothing may come of it
         assert file.policy is before
 
 

@@ -72,7 +72,7 @@ async def both(stage: Stage, cookie: str) -> set[str]:
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
     async with asyncio.timeout(seconds):
         while not await condition():
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # between two looks at the condition
 
 
 async def until_both(stage: Stage, cookie: str, said: str) -> None:

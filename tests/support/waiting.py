@@ -19,4 +19,4 @@ def until(condition: Callable[[], T], what: str, *, seconds: float = 10.0, every
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds:g} s: {what}")
-        time.sleep(every)
+        time.sleep(every)  # between two looks at the condition
