@@ -8,8 +8,13 @@ from collections.abc import Iterator
 import pytest
 from coverage import Coverage
 from coverage.exceptions import CoverageWarning
+from hypothesis import HealthCheck, settings
 from support import composed, coverage_bars
 from support.compose import Stack
+
+# How long an example takes is the machine's: in a fresh clone the first also builds a table of Unicode.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 _REPORT = pytest.StashKey[str]()
 _STATE = pytest.StashKey["tempfile.TemporaryDirectory[str]"]()
