@@ -12,15 +12,15 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from auth_server.keys import Keys
+from auth_server.config.settings import Settings, environment
+from auth_server.identity.groups import SessionGroups
+from auth_server.identity.keys import Keys
+from auth_server.identity.revocations import Revocations
 from auth_server.logs import configure
-from auth_server.provider import Provider
-from auth_server.reload import PolicyFile
-from auth_server.revocations import Revocations
-from auth_server.session_groups import SessionGroups
-from auth_server.settings import Settings, environment
+from auth_server.oauth.provider import Provider
+from auth_server.policy.watcher import PolicyFile
 from auth_server.stores import open_store
-from auth_server.validate import Validator
+from auth_server.validate.validate import Validator
 from auth_server.web import Web, routes
 
 if TYPE_CHECKING:

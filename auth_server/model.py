@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from auth_server.patterns import Patterns
+    from auth_server.policy.patterns import Patterns
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from auth_server import sessions
+from auth_server.identity import session_cookie
 
 POOL = "eu-central-1_Bench0000"
 ISSUER = f"https://cognito-idp.eu-central-1.amazonaws.com/{POOL}"
@@ -49,8 +49,8 @@ class Credentials:
 
 def cookie() -> str:
     """Return a session cookie of a user whose group may do what the tokens may."""
-    session = sessions.Session("ada", (GROUP,), "sid-1", "ada@example.com")
-    return sessions.mint(session, [SECRET_KEY], now=time.time())
+    session = session_cookie.Session("ada", (GROUP,), "sid-1", "ada@example.com")
+    return session_cookie.mint(session, [SECRET_KEY], now=time.time())
 
 
 def load() -> Credentials:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auth_server.nginx_files import McpServer, Plan, find_nginx, write_configuration
+from auth_server.gateway.nginx import McpServer, Plan, find_nginx, write_configuration
 from bench import messages, processes
 from bench.messages import HOST
 from bench.policies import SERVER

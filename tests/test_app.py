@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from support import cognito
 from support.sidecar import Sidecar, running
 
-from auth_server.reload import PolicyFile
+from auth_server.policy.watcher import PolicyFile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from support.cli import ROOT
 
-from auth_server.settings import SETTINGS
+from auth_server.config.settings import SETTINGS
 
 EXAMPLE = (ROOT / ".env.example").read_text()
 OURS, _, COMPOSE_ONLY = EXAMPLE.partition("# ---- For docker-compose.yml alone")

@@ -14,10 +14,11 @@ import jwt.exceptions
 import pytest
 from support.cognito import NOW, POOL, RULES, key, mint, token
 
-from auth_server import jws, keys, model, sessions, tokens
+from auth_server import model
 from auth_server.errors import Refusal, Unauthenticated, Unavailable
-from auth_server.jws import Jws
-from auth_server.keys import Keys, Timing
+from auth_server.identity import cognito_claims, jws, keys, session_cookie
+from auth_server.identity.jws import Jws
+from auth_server.identity.keys import Keys, Timing
 
 SECRET = "k" * 32
 
@@ -90,7 +91,7 @@ def test_every_exception_of_a_cookie(kind: type[Exception], monkeypatch: pytest.
     """Whatever itsdangerous raises becomes a refusal of this module's own."""
     monkeypatch.setattr(itsdangerous.URLSafeTimedSerializer, "loads", raising(example(kind)))
     with pytest.raises(Unauthenticated) as caught:
-        sessions.verify("cookie", [SECRET], max_age=60, now=NOW)
+        session_cookie.verify("cookie", [SECRET], max_age=60, now=NOW)
     assert "library" not in caught.value.message
 
 
@@ -117,7 +118,7 @@ def test_what_is_used_of_pyjwt() -> None:
     """No function of PyJWT that raises PyJWTError is called: claims, headers and keys are read here."""
     used = {
         name
-        for module in (jws, tokens, keys, sessions)
+        for module in (jws, cognito_claims, keys, session_cookie)
         for name, value in vars(module).items()
         if is_jwt(value)
     }
@@ -162,7 +163,7 @@ def test_no_token_in_a_text(name: str) -> None:
     try:
         parsed = jws.parse(raw)
         texts.append(repr(parsed))
-        tokens.verify(jws.verify(parsed, key().private.public_key()), POOL, RULES, now=NOW)
+        cognito_claims.verify(jws.verify(parsed, key().private.public_key()), POOL, RULES, now=NOW)
     except Refusal as refusal:
         assert name != "good"
         texts += [str(refusal), repr(refusal), *map(repr, refusal.args), repr(refusal.__cause__)]
@@ -173,10 +174,10 @@ def test_no_token_in_a_text(name: str) -> None:
 @pytest.mark.parametrize("max_age", [60, -1])
 def test_no_cookie_in_a_text(max_age: int) -> None:
     """No part of a cookie, nor its key, is in a refusal or in the noun that carries it."""
-    cookie = sessions.mint(sessions.Session("ada", ("readers",), "sid"), [SECRET], now=NOW)
+    cookie = session_cookie.mint(session_cookie.Session("ada", ("readers",), "sid"), [SECRET], now=NOW)
     texts = [repr(model.SessionCookie(cookie))]
     with pytest.raises(Unauthenticated) as caught:
-        sessions.verify(cookie if max_age < 0 else cookie[:-1], [SECRET], max_age=max_age, now=NOW)
+        session_cookie.verify(cookie if max_age < 0 else cookie[:-1], [SECRET], max_age=max_age, now=NOW)
     texts += [repr(caught.value), repr(caught.value.__cause__)]
     assert not any(part in text for text in texts for part in [*cookie.split("."), SECRET])
 

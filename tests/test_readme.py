@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from support.cli import ROOT, Command
 
-from auth_server import scopes
+from auth_server.config.settings import SETTINGS
 from auth_server.errors import ErrorCode
-from auth_server.settings import SETTINGS
+from auth_server.policy import scopes_file
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^( *)```(\w+)\n(.*?)^\1```$", README, re.MULTILINE | re.DOTALL)
@@ -121,7 +121,7 @@ def test_options_in_sentences_exist(
 @pytest.mark.parametrize("block", blocks("yaml"))
 def test_examples_of_scopes_load(block: str) -> None:
     """What is shown as scopes.yml is one, without a doubt."""
-    assert not scopes.parse(block).warnings
+    assert not scopes_file.parse(block).warnings
 
 
 @pytest.mark.parametrize("block", blocks("python"))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from auth_server import scopes
 from auth_server.cli.output import complain, say, say_json
+from auth_server.config.settings import Settings, environment, some_settings
 from auth_server.errors import ConfigurationError, Mistake
-from auth_server.settings import Settings, environment, some_settings
+from auth_server.policy import scopes_file
 from auth_server.stores import open_store
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-    from auth_server.policy import Policy
+    from auth_server.policy.grants import Policy
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -52,8 +52,8 @@ def _read(environ: Mapping[str, str], mistakes: list[Mistake]) -> tuple[Settings
     except ConfigurationError as error:
         mistakes += error.mistakes
     try:
-        scopes_file = (settings or some_settings(environ, "SCOPES_FILE")).scopes_file
-        policy = scopes.load(scopes_file)
+        path = (settings or some_settings(environ, "SCOPES_FILE")).scopes_file
+        policy = scopes_file.load(path)
     except ConfigurationError as error:
         mistakes += (mistake for mistake in error.mistakes if mistake not in mistakes)
     return settings, policy

@@ -12,8 +12,8 @@ from auth_server.cli.errors import CommandError
 from auth_server.cli.identify import Refused, by_token
 from auth_server.cli.inputs import read_secret
 from auth_server.cli.output import complain, say, say_json
-from auth_server.jws import decode_base64url
-from auth_server.settings import Settings, environment
+from auth_server.config.settings import Settings, environment
+from auth_server.identity.jws import decode_base64url
 
 if TYPE_CHECKING:
     import argparse

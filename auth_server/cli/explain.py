@@ -6,21 +6,22 @@ import json
 import math
 from typing import TYPE_CHECKING
 
-from auth_server import headers, policy, scopes
+from auth_server import contract
 from auth_server.cli.errors import WrongUseError
 from auth_server.cli.identify import Refused, by_cookie, by_token, for_server
 from auth_server.cli.inputs import read_secret
 from auth_server.cli.output import complain, say, say_json
+from auth_server.config.settings import Settings, environment, some_settings
 from auth_server.errors import InvalidRequest
 from auth_server.model import KIND_OF_METHOD, METHODS_WITH_A_NAME, Allowed, AuthMethod, Identity, Kind
-from auth_server.settings import Settings, environment, some_settings
+from auth_server.policy import grants, scopes_file
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
     from auth_server.model import Decision, Grant, Target
-    from auth_server.policy import Policy
+    from auth_server.policy.grants import Policy
 
 _COMPLETION = "completion/complete"
 _REFERENCES = {"prompt": Kind.PROMPTS, "resource": Kind.RESOURCES}
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     environ = environment()
     has_secret = arguments.token is not None or arguments.cookie is not None
     settings = Settings.from_environ(environ) if has_secret else some_settings(environ, "SCOPES_FILE")
-    rules = scopes.load(settings.scopes_file)
+    rules = scopes_file.load(settings.scopes_file)
     identity = _identity(arguments, settings)
     if isinstance(identity, Identity):
         identity = for_server(settings, identity, target.server)
@@ -48,8 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     _note_unmapped(identity, rules)
     held = rules.effective_scopes(identity)
-    decision = policy.decide(rules, held, target)
-    nearest = [] if isinstance(decision, Allowed) else policy.nearest(rules, held, target)
+    decision = grants.decide(rules, held, target)
+    nearest = [] if isinstance(decision, Allowed) else grants.nearest(rules, held, target)
     _answer(
         arguments,
         _sentence(decision, target, nearest, rules, held),
@@ -76,12 +77,16 @@ def _target(server: str, method: str | None, names: list[str]) -> Target:
     if names and method not in KIND_OF_METHOD and method != _COMPLETION:
         raise WrongUseError(f"{method or 'a message without method'} is judged as it is; leave --target out")
     targets = [_reference(name) for name in names] if method == _COMPLETION else names
-    fields = {headers.MCP_SERVER: server, headers.ORIGINAL_METHOD: "POST", headers.MCP_METHOD: method or ""}
+    fields = {
+        contract.MCP_SERVER: server,
+        contract.ORIGINAL_METHOD: "POST",
+        contract.MCP_METHOD: method or "",
+    }
     if targets:
-        fields[headers.MCP_TARGETS] = json.dumps(targets)
+        fields[contract.MCP_TARGETS] = json.dumps(targets)
     raw = [(name, value.encode("utf-8", "surrogateescape")) for name, value in fields.items()]
     try:
-        return headers.target(headers.Incoming(raw))
+        return contract.target(contract.Incoming(raw))
     except InvalidRequest as refusal:
         raise WrongUseError(f"not a call that a gateway could be asked about: {refusal.message}") from None
 
@@ -125,7 +130,7 @@ def _sentence(
 ) -> str:
     if isinstance(decision, Allowed):
         grant = decision.grant
-        call = f"{target.server} {policy.describe(target)}"
+        call = f"{target.server} {grants.describe(target)}"
         handshake = " (any grant on the server)" if _needs_any_grant(target) else ""
         return f"ALLOWED: scope {grant.scope} ({rules.source}:{grant.line}) grants {call}{handshake}"
     if not decision.server_known:
@@ -139,7 +144,7 @@ def _sentence(
 
 
 def _needs_any_grant(target: Target) -> bool:
-    return target.method is None or target.method in policy.HANDSHAKE_METHODS
+    return target.method is None or target.method in grants.HANDSHAKE_METHODS
 
 
 def _gist(grant: Grant, target: Target) -> str:

@@ -8,15 +8,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from auth_server import headers, tokens
+from auth_server import contract
 from auth_server.errors import ErrorCode, Refusal
-from auth_server.keys import Keys
-from auth_server.reload import PolicyFile
-from auth_server.validate import Validator
+from auth_server.identity import cognito_claims
+from auth_server.identity.keys import Keys
+from auth_server.policy.watcher import PolicyFile
+from auth_server.validate.validate import Validator
 
 if TYPE_CHECKING:
+    from auth_server.config.settings import Settings
     from auth_server.model import Identity
-    from auth_server.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +32,20 @@ def by_token(settings: Settings, token: str) -> Identity | Refused:
     """Verify a token as in `Authorization: Bearer`; the header's own words may stand before it."""
     bare = token.removeprefix("Authorization:").strip()
     value = bare if bare.lower().startswith("bearer ") else f"Bearer {bare}"
-    return _identify(settings, headers.AUTHORIZATION, value)
+    return _identify(settings, contract.AUTHORIZATION, value)
 
 
 def by_cookie(settings: Settings, cookie: str) -> Identity | Refused:
     """Verify a session cookie: its value, or as it stands in a Cookie header."""
     bare = cookie.removeprefix("Cookie:").strip()
-    value = bare if headers.session_cookies([bare]) else f"{headers.SESSION_COOKIE}={bare}"
-    return _identify(settings, headers.COOKIE, value)
+    value = bare if contract.session_cookies([bare]) else f"{contract.SESSION_COOKIE}={bare}"
+    return _identify(settings, contract.COOKIE, value)
 
 
 def for_server(settings: Settings, identity: Identity, server: str) -> Identity | Refused:
     """Hold a token that is bound to one MCP server to that server, as the sidecar does."""
     try:
-        tokens.check_resource(identity, settings.gateway_url, server)
+        cognito_claims.check_resource(identity, settings.gateway_url, server)
     except Refusal as refusal:
         return Refused(refusal.code.value, refusal.message)
     return identity
@@ -53,15 +54,15 @@ def for_server(settings: Settings, identity: Identity, server: str) -> Identity 
 def _identify(settings: Settings, header: bytes, value: str) -> Identity | Refused:
     # The caller hears what went wrong once, as the answer; the log of the parts would say it again.
     logging.getLogger("auth_server").addHandler(logging.NullHandler())
-    return asyncio.run(_verified(settings, headers.Incoming([(header, value.encode())])))
+    return asyncio.run(_verified(settings, contract.Incoming([(header, value.encode())])))
 
 
-async def _verified(settings: Settings, incoming: headers.Incoming) -> Identity | Refused:
+async def _verified(settings: Settings, incoming: contract.Incoming) -> Identity | Refused:
     keys = Keys(settings.pools)
     # Who somebody is does not depend on scopes.yml: the file is named and not read.
     validator = Validator(settings, keys, PolicyFile(settings.scopes_file), None)
     try:
-        verified = await validator.identify(headers.credential(incoming), incoming, now=time.time())
+        verified = await validator.identify(contract.credential(incoming), incoming, now=time.time())
     except Refusal as refusal:
         message = refusal.message
         if refusal.code is ErrorCode.KEYS_UNAVAILABLE:

@@ -12,16 +12,17 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auth_server import cognito, signin, values
 from auth_server.cli.errors import CommandError, WrongUseError
 from auth_server.cli.loopback import Loopback, callback_url
 from auth_server.cli.output import complain, say, say_json
 from auth_server.client.cookie import save_cookie
 from auth_server.client.errors import SessionCookieError
 from auth_server.client.gateway import GatewayError, Session, open_session
+from auth_server.config import values
+from auth_server.config.settings import Settings, environment, some_settings
 from auth_server.errors import ConfigurationError, Mistake
-from auth_server.provider import Provider
-from auth_server.settings import Settings, environment, some_settings
+from auth_server.oauth import cognito, sign_in
+from auth_server.oauth.provider import Provider
 
 if TYPE_CHECKING:
     import argparse
@@ -33,7 +34,7 @@ _REMEDIES = {
     "challenge": "sign in with a browser: leave --username out",
     "invalid_client": "the client id or its secret is wrong; compare both with the app client in Cognito",
     "invalid_grant": "the code was used before, or is too old; run auth-server login again",
-    "invalid_scope": f"allow the app client the scope {signin.SCOPE}",
+    "invalid_scope": f"allow the app client the scope {sign_in.SCOPE}",
     "unauthorized_client": "allow the app client the authorization code grant",
     "InvalidParameterException": "allow the app client ALLOW_USER_PASSWORD_AUTH, or sign in with a browser",
     "NotAuthorizedException": "check user name and password, and the app client's secret if it has one",
@@ -75,7 +76,7 @@ async def _by_browser(arguments: argparse.Namespace, settings: Settings, path: P
     provider = Provider(settings)
     endpoints = await provider.endpoints()
     back = callback_url(arguments.port)
-    asked = signin.Pending.begin(secrets.token_bytes(96), back, now=time.time())
+    asked = sign_in.Pending.begin(secrets.token_bytes(96), back, now=time.time())
     async with Loopback(asked.state, arguments.port) as loopback:
         _show(asked.address(endpoints.authorize, settings.client_id, back), browser=arguments.browser)
         redirect = await loopback.redirect(timeout=arguments.timeout)

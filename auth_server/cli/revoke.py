@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from auth_server.revocations import Revocation, RevocationKind
+    from auth_server.identity.revocations import Revocation, RevocationKind
     from auth_server.stores import Store
 
 
@@ -35,8 +35,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def _run(arguments: argparse.Namespace) -> int:
     from auth_server.cli.output import say, say_json
-    from auth_server.revocations import IN_FORCE, RevocationKind
-    from auth_server.settings import environment, some_settings
+    from auth_server.config.settings import environment, some_settings
+    from auth_server.identity.revocations import IN_FORCE, RevocationKind
     from auth_server.stores import open_store
 
     # What went wrong is said once, as the answer; the log of the parts would say it again.
@@ -67,7 +67,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 async def _revoke(store: Store, kind: RevocationKind, value: str, session_max_age: int) -> Revocation:
     from auth_server.cli.errors import CommandError
-    from auth_server.revocations import Revocations
+    from auth_server.identity.revocations import Revocations
     from auth_server.stores import StoreError
 
     revocations = Revocations(store, session_max_age=session_max_age)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from auth_server.errors import ConfigurationError, Mistake
 
 if TYPE_CHECKING:
-    from auth_server.nginx_files import McpServer, Plan
-    from auth_server.settings import Settings
+    from auth_server.config.settings import Settings
+    from auth_server.gateway.nginx import McpServer, Plan
 
 _PORTS = range(1, 65536)
 _SIZE = re.compile(r"[1-9][0-9]{0,8}[km]?", re.IGNORECASE)
@@ -124,11 +124,11 @@ def _clear(uds: Path) -> None:
 
 
 def _gateway(arguments: argparse.Namespace) -> int:
-    from auth_server import gateway
+    from auth_server.config.settings import environment
+    from auth_server.gateway import supervisor
+    from auth_server.gateway.nginx import McpServer
     from auth_server.logs import configure
-    from auth_server.nginx_files import McpServer
-    from auth_server.scopes import load
-    from auth_server.settings import environment
+    from auth_server.policy.scopes_file import load
     from auth_server.stores import open_store
 
     environ = environment()
@@ -148,13 +148,13 @@ def _gateway(arguments: argparse.Namespace) -> int:
 
     plan = _plan(arguments, servers, settings.gateway_url)
     plan = replace(plan, allowed_hosts=",".join(settings.allowed_hosts), decision_ttl=settings.decision_ttl)
-    asyncio.run(gateway.run(plan, environ, on_ready=announce))
+    asyncio.run(supervisor.run(plan, environ, on_ready=announce))
     return 0
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    from auth_server.config.settings import environment
     from auth_server.demo.runner import run
-    from auth_server.settings import environment
 
     gateway_url = _url_of(arguments.listen).replace("//127.0.0.1:", "//localhost:")
     asyncio.run(run(_plan(arguments, [], gateway_url), environment()))
@@ -162,7 +162,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _plan(arguments: argparse.Namespace, servers: list[McpServer], gateway_url: str) -> Plan:
-    from auth_server.nginx_files import Plan
+    from auth_server.gateway.nginx import Plan
 
     return Plan(
         listen=arguments.listen,
@@ -175,7 +175,7 @@ def _plan(arguments: argparse.Namespace, servers: list[McpServer], gateway_url: 
 
 
 def _settings(environ: dict[str, str] | None = None) -> Settings:
-    from auth_server.settings import Settings, environment
+    from auth_server.config.settings import Settings, environment
 
     return Settings.from_environ(environment() if environ is None else environ)
 

@@ -6,14 +6,14 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auth_server import values
 from auth_server.cli.errors import CommandError
 from auth_server.cli.output import complain, say, say_json
 from auth_server.client.cookie import read_cookie, remove_cookie
 from auth_server.client.errors import SessionCookieError
 from auth_server.client.gateway import GatewayError, SessionOverError, end_session, show_session
+from auth_server.config import values
+from auth_server.config.settings import environment, some_settings
 from auth_server.errors import ConfigurationError, Mistake
-from auth_server.settings import environment, some_settings
 
 if TYPE_CHECKING:
     import argparse

@@ -6,18 +6,19 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from auth_server import cognito, values
 from auth_server.cli.errors import CommandError, WrongUseError
 from auth_server.cli.output import complain, say, say_json
 from auth_server.client.credentials import CognitoClientCredentials, Held, agent_settings
 from auth_server.client.errors import CognitoAuthenticationError
+from auth_server.config import values
+from auth_server.config.settings import environment
 from auth_server.errors import ConfigurationError, Mistake
-from auth_server.settings import environment
+from auth_server.oauth import cognito
 
 if TYPE_CHECKING:
     import argparse
 
-    from auth_server.settings import Settings
+    from auth_server.config.settings import Settings
 
 _OPTIONS = {
     "client_id": ("--client-id", "COGNITO_CLIENT_ID"),

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auth_server import headers
+from auth_server import contract
 from auth_server.client.errors import SessionCookieError
 from auth_server.client.plug import Auth
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 COOKIE_FILE = Path("~/.mcp/session_cookie")
 
-_NAME = headers.SESSION_COOKIE
-_NAMES = {_NAME, headers.HOST_SESSION_COOKIE}
+_NAME = contract.SESSION_COOKIE
+_NAMES = {_NAME, contract.HOST_SESSION_COOKIE}
 _COOKIE = re.compile(r"[A-Za-z0-9._~+/=-]{1,4096}")
 _UNAUTHORIZED = 401
 

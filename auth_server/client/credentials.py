@@ -10,17 +10,18 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from auth_server import cognito, values
 from auth_server.client.errors import CognitoAuthenticationError
 from auth_server.client.plug import Auth
+from auth_server.config import values
+from auth_server.config.settings import environment, some_settings
 from auth_server.errors import ConfigurationError, Mistake
-from auth_server.settings import environment, some_settings
+from auth_server.oauth import cognito
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
     from typing import Self
 
-    from auth_server.settings import Settings
+    from auth_server.config.settings import Settings
 
 MARGIN = 60.0  # seconds before its end that a token is replaced; a tenth of its life, where that is less
 UNKNOWN_LIFE = 300  # seconds that a token counts where Cognito does not say; the shortest it can be set to

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from auth_server import headers, strict_json
-from auth_server.exchange import ExchangeError, exchange
+from auth_server import contract, strict_json
+from auth_server.oauth.exchange import ExchangeError, exchange
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +62,7 @@ async def end_session(gateway: str, cookie: str) -> None:
 
 
 def _with(cookie: str) -> dict[str, str]:
-    return {"Cookie": f"{headers.SESSION_COOKIE}={cookie}"}
+    return {"Cookie": f"{contract.SESSION_COOKIE}={cookie}"}
 
 
 async def _ask(method: str, url: str, **request: Mapping[str, Any]) -> dict[str, Any]:

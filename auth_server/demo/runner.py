@@ -12,16 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auth_server import gateway
 from auth_server.demo.directory import POOL_ID, generate_client_secret, generate_password
 from auth_server.demo.stand_in import SECRETS
+from auth_server.gateway import supervisor
+from auth_server.gateway.nginx import McpServer
 from auth_server.logs import configure
-from auth_server.nginx_files import McpServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from auth_server.nginx_files import Plan
+    from auth_server.gateway.nginx import Plan
 
 SERVERS = ("currenttime", "fininfo")
 PEOPLE = ("ada", "uma", "dev", "nobody")
@@ -66,11 +66,11 @@ async def run(plan: Plan, environ: Mapping[str, str]) -> None:
     stand_in = [sys.executable, "-m", "auth_server.demo.stand_in", "--port", str(cognito)]
     stand_in += ["--gateway-url", plan.gateway_url, "--issuer-base", f"http://localhost:{cognito}"]
     companions = [
-        gateway.Child(
+        supervisor.Child(
             "cognito", stand_in, {**environ, SECRETS: json.dumps(known)}, stop_signal=signal.SIGTERM
         ),
         *(
-            gateway.Child(
+            supervisor.Child(
                 name,
                 [sys.executable, "-m", "auth_server.demo.mcp_servers", name, "--port", str(port)],
                 environ,
@@ -85,7 +85,7 @@ async def run(plan: Plan, environ: Mapping[str, str]) -> None:
         print(introduction(plan.gateway_url, issuer, known, scopes_file()), flush=True)  # noqa: T201 - what the demo is for
 
     with state:
-        await gateway.run(
+        await supervisor.run(
             plan,
             settings,
             companions=companions,

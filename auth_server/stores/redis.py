@@ -11,7 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from auth_server.errors import ConfigurationError, Mistake
-from auth_server.revoked import Revocation, RevocationKind, Revoked
+from auth_server.identity.revocation_list import Revocation, RevocationKind, Revoked
 from auth_server.stores.base import Page, StoreError, one_line
 
 if TYPE_CHECKING:

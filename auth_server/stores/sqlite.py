@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from auth_server.errors import ConfigurationError, Mistake
-from auth_server.revoked import Revocation, RevocationKind
+from auth_server.identity.revocation_list import Revocation, RevocationKind
 from auth_server.stores.base import Page, StoreError, one_line
 
 if TYPE_CHECKING:

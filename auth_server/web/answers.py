@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
-from auth_server import headers as h
-from auth_server import pages, responses
-from auth_server.cognito import CognitoError
+from auth_server import contract as h
 from auth_server.errors import ErrorCode, Refusal, Unavailable
+from auth_server.oauth.cognito import CognitoError
+from auth_server.validate import responses
+from auth_server.web import pages
 from auth_server.web.problems import Problem, problem_of
 
 if TYPE_CHECKING:

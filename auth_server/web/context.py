@@ -7,22 +7,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-from auth_server import headers
+from auth_server import contract
 from auth_server.errors import ErrorCode, Forbidden, InvalidRequest, Unauthenticated
-from auth_server.responses import About
+from auth_server.validate.responses import About
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from auth_server.keys import Keys
+    from auth_server.config.settings import Settings
+    from auth_server.identity.groups import SessionGroups
+    from auth_server.identity.keys import Keys
+    from auth_server.identity.revocations import Revocations
     from auth_server.model import Identity
-    from auth_server.provider import Provider
-    from auth_server.reload import PolicyFile
-    from auth_server.revocations import Revocations
-    from auth_server.session_groups import SessionGroups
-    from auth_server.settings import Settings
-    from auth_server.validate import Validator
+    from auth_server.oauth.provider import Provider
+    from auth_server.policy.watcher import PolicyFile
+    from auth_server.validate.validate import Validator
 
 MAX_BODY = 64 * 1024
 
@@ -57,7 +57,7 @@ class Web:
     @property
     def session_cookie(self) -> str:
         """The name under which browsers get the session."""
-        return headers.HOST_SESSION_COOKIE if self.is_secure else headers.SESSION_COOKIE
+        return contract.HOST_SESSION_COOKIE if self.is_secure else contract.SESSION_COOKIE
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Visit:
     web: Web
     request: Request
     now: float
-    incoming: headers.Incoming
+    incoming: contract.Incoming
     _set: list[tuple[str, str, int, str]] = field(default_factory=list, repr=False)
 
     @property
@@ -84,8 +84,8 @@ class Visit:
     def about(self) -> About:
         """What an error answer says of this request."""
         issuer = self.web.settings.pools[0].issuers[0]
-        request_id = "".join(self.incoming.every(headers.REQUEST_ID)[:1])[:128]
-        return About(headers.encode(request_id), "", f"{issuer}/.well-known/openid-configuration")
+        request_id = "".join(self.incoming.every(contract.REQUEST_ID)[:1])[:128]
+        return About(contract.encode(request_id), "", f"{issuer}/.well-known/openid-configuration")
 
     def query(self) -> dict[str, str]:
         """Return the query's parameters; raises InvalidRequest where one comes twice."""
@@ -100,7 +100,7 @@ class Visit:
 
     def cookies(self) -> list[tuple[str, str]]:
         """Return all cookies, as they came."""
-        return headers.cookies(self.incoming.every(headers.COOKIE))
+        return contract.cookies(self.incoming.every(contract.COOKIE))
 
     async def body(self) -> bytes:
         """Return the body; raises InvalidRequest for one that is too large."""
@@ -113,7 +113,7 @@ class Visit:
 
     async def who(self) -> Identity:
         """Return who is asking, by token or cookie, as `/validate` would; raises a Refusal."""
-        credential = headers.credential(self.incoming)
+        credential = contract.credential(self.incoming)
         return (await self.web.validator.identify(credential, self.incoming, now=self.now)).identity
 
     async def signed_in(self) -> Identity | None:
@@ -152,7 +152,7 @@ class Visit:
 
     def drop_session(self) -> None:
         """Take the session's cookie away, under each name that this browser has it by."""
-        names = {name for name, _ in self.cookies()} & {headers.SESSION_COOKIE, headers.HOST_SESSION_COOKIE}
+        names = {name for name, _ in self.cookies()} & {contract.SESSION_COOKIE, contract.HOST_SESSION_COOKIE}
         for name in sorted(names):
             self.drop_cookie(name)
 

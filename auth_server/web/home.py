@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from auth_server import headers, pages
-from auth_server.cognito import CognitoError
+from auth_server import contract
 from auth_server.errors import InvalidRequest, NotHere, Unauthenticated
-from auth_server.overview import overview
-from auth_server.web import answers
+from auth_server.oauth.cognito import CognitoError
+from auth_server.policy.overview import overview
+from auth_server.web import answers, pages
 from auth_server.web.login import LOGIN
 from auth_server.web.session import LOGOUT, described
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from auth_server.model import Identity
-    from auth_server.overview import Overview
+    from auth_server.policy.overview import Overview
     from auth_server.web.context import Visit, Web
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -32,7 +32,7 @@ async def home(web: Web, visit: Visit) -> Response:
     except (Unauthenticated, InvalidRequest) as refusal:
         if not visit.is_person:
             raise
-        was_signed_in = bool(headers.session_cookies(visit.incoming.every(headers.COOKIE)))
+        was_signed_in = bool(contract.session_cookies(visit.incoming.every(contract.COOKIE)))
         visit.drop_session()
         return answers.page(
             "signed_out",
@@ -78,7 +78,7 @@ def configuration(web: Web, identity: Identity, shown: Overview) -> str:
     The cookie itself is not in it: pages, and the scripts on them, must not be able to read it.
     """
     gateway_url = web.settings.gateway_url
-    header = {"Cookie": f"{headers.SESSION_COOKIE}=${{MCP_GATEWAY_SESSION}}"}
+    header = {"Cookie": f"{contract.SESSION_COOKIE}=${{MCP_GATEWAY_SESSION}}"}
     if identity.method.value == "jwt":
         header = {"Authorization": "Bearer ${MCP_GATEWAY_TOKEN}"}
     servers = {

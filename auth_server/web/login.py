@@ -9,11 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from auth_server import headers, jws, sessions, signin, tokens
-from auth_server.cognito import CognitoError
+from auth_server import contract
 from auth_server.errors import Refusal
+from auth_server.identity import cognito_claims, jws, session_cookie
+from auth_server.identity.revocations import RevocationKind
 from auth_server.model import AuthMethod
-from auth_server.revocations import RevocationKind
+from auth_server.oauth import sign_in
+from auth_server.oauth.cognito import CognitoError
 from auth_server.stores import StoreError
 from auth_server.web import answers, problems
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from auth_server.model import Identity
-    from auth_server.signin import Pending
+    from auth_server.oauth.sign_in import Pending
     from auth_server.web.context import Visit, Web
 
 log = logging.getLogger("auth_server")
@@ -38,20 +40,20 @@ async def login(web: Web, visit: Visit) -> Response:
         raise problems.not_configured()
     query = visit.query()
     gateway_url = web.settings.gateway_url
-    target = signin.return_target(query.get("redirect", "/"), gateway_url)
+    target = sign_in.return_target(query.get("redirect", "/"), gateway_url)
     if visit.elsewhere and "here" not in query:
         # Cognito returns to GATEWAY_URL's host, and cookies of another one would not come along. Once: a
         # proxy that changes the Host would turn this into a circle.
         return answers.redirect(f"{gateway_url}{LOGIN}?{urlencode({'redirect': target, 'here': '1'})}")
     endpoints = await web.provider.endpoints()
-    pending = signin.Pending.begin(secrets.token_bytes(96), target, now=visit.now)
+    pending = sign_in.Pending.begin(secrets.token_bytes(96), target, now=visit.now)
     keys, path = web.settings.secret_keys, _cookie_path(web)
-    for name in signin.superfluous(visit.cookies(), keys, secure=web.is_secure, now=visit.now):
+    for name in sign_in.superfluous(visit.cookies(), keys, secure=web.is_secure, now=visit.now):
         visit.drop_cookie(name, path=path)
     visit.keep_cookie(
-        signin.cookie_name(pending.state, secure=web.is_secure),
+        sign_in.cookie_name(pending.state, secure=web.is_secure),
         pending.sealed(keys, now=visit.now),
-        max_age=signin.LIFETIME,
+        max_age=sign_in.LIFETIME,
         path=path,
     )
     return answers.redirect(pending.address(endpoints.authorize, web.settings.client_id, _redirect_uri(web)))
@@ -64,12 +66,12 @@ async def callback(web: Web, visit: Visit) -> Response:
     query = visit.query()
     state = query.get("state", "")
     keys, secure = web.settings.secret_keys, web.is_secure
-    pending = signin.find(state, visit.cookies(), keys, secure=secure, now=visit.now)
+    pending = sign_in.find(state, visit.cookies(), keys, secure=secure, now=visit.now)
     if pending is None:
         if await visit.signed_in() is not None:
             return answers.redirect("/")  # reloaded, or reached with the back button: it was done before
         raise problems.not_begun_here()
-    visit.drop_cookie(signin.cookie_name(state, secure=secure), path=_cookie_path(web))
+    visit.drop_cookie(sign_in.cookie_name(state, secure=secure), path=_cookie_path(web))
     try:
         person, refresh_token = await _person(web, visit, query, pending)
     except problems.Problem as problem:
@@ -79,25 +81,27 @@ async def callback(web: Web, visit: Visit) -> Response:
     cookie = mint(web, person, now=visit.now)
     visit.keep_cookie(web.session_cookie, cookie, max_age=web.settings.session_max_age)
     settings = web.settings
-    made = sessions.verify(cookie, settings.secret_keys, max_age=settings.session_max_age, now=visit.now)
+    made = session_cookie.verify(
+        cookie, settings.secret_keys, max_age=settings.session_max_age, now=visit.now
+    )
     if web.groups is not None:
         await web.groups.keep(made, refresh_token, now=visit.now)
-    fields = {"user": headers.encode(made.username), "session": made.session_id}
+    fields = {"user": contract.encode(made.username), "session": made.session_id}
     log.info("signed in", extra={"fields": fields | {"request_id": visit.about.request_id}})
     return answers.redirect(pending.target, status=303)
 
 
-def mint(web: Web, person: tokens.Person, *, now: float) -> str:
+def mint(web: Web, person: cognito_claims.Person, *, now: float) -> str:
     """Return the cookie of a new session; raises Problem where it cannot be small enough."""
     known = person.identity
-    session = sessions.Session(
+    session = session_cookie.Session(
         known.username, known.groups, secrets.token_urlsafe(16), known.email, person.name
     )
     mapped = tuple(group for group in known.groups if group in web.policy_file.policy.groups)
     # A group that scopes.yml does not know grants nothing: it is what is left out where not all fit.
     for fitting in (session, replace(session, groups=mapped)):
         try:
-            return sessions.mint(fitting, web.settings.secret_keys, now=now)
+            return session_cookie.mint(fitting, web.settings.secret_keys, now=now)
         except ValueError:
             continue
     raise problems.too_many_groups()
@@ -111,7 +115,7 @@ async def end(web: Web, identity: Identity, *, now: float) -> None:
 
 async def _person(
     web: Web, visit: Visit, query: dict[str, str], pending: Pending
-) -> tuple[tokens.Person, str]:
+) -> tuple[cognito_claims.Person, str]:
     """Return who Cognito says this is, as verified, and their refresh token, if any; raises Problem."""
     error, code, settings = query.get("error"), query.get("code", ""), web.settings
     if error is not None:
@@ -124,12 +128,14 @@ async def _person(
     except CognitoError as failure:
         log.warning("code not exchanged", extra={"fields": {"reason": str(failure)[:300]}})
         raise problems.refused_code(failure, redirect_uri=redirect_uri) from None
-    asked = tokens.SignIn(settings.client_id, pending.nonce, answer.access_token)
+    asked = cognito_claims.SignIn(settings.client_id, pending.nonce, answer.access_token)
     try:
         token = jws.parse(answer.id_token, max_length=settings.max_token_length)
         key, _ = await web.keys.get(token)
         # Of the pool that was asked, whatever other pools are trusted.
-        person = tokens.verify_sign_in(jws.verify(token, key), settings.pools[0], asked, now=visit.now)
+        person = cognito_claims.verify_sign_in(
+            jws.verify(token, key), settings.pools[0], asked, now=visit.now
+        )
     except Refusal as refusal:
         raise problems.refused_token(refusal) from None
     return person, answer.refresh_token

@@ -15,7 +15,7 @@ from auth_server.errors import (
 )
 
 if TYPE_CHECKING:
-    from auth_server.cognito import CognitoError
+    from auth_server.oauth.cognito import CognitoError
 
 _SIGN_IN_AGAIN = "Sign in again"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.routing import Route
 
-from auth_server import headers
+from auth_server import contract
 from auth_server.errors import NotHere, WrongMethod
 from auth_server.web import answers, home, login, metadata, session
 from auth_server.web.context import Visit, Web
@@ -54,7 +54,7 @@ class _Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, whatever happens: a person gets a page, and nobody a session by mistake."""
         request = Request(scope, receive)
-        visit = Visit(self._web, request, time.time(), headers.Incoming(request.headers.raw))
+        visit = Visit(self._web, request, time.time(), contract.Incoming(request.headers.raw))
         try:
             response = await self._handler(request.method)(self._web, visit)
         except Exception as error:  # noqa: BLE001 - see above

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from auth_server import headers, jws, sessions, strict_json, tokens
-from auth_server.cognito import CognitoError
+from auth_server import contract, strict_json
 from auth_server.errors import ErrorCode, InvalidRequest, Unauthenticated, Unavailable
+from auth_server.identity import cognito_claims, jws, session_cookie
 from auth_server.model import AuthMethod, BearerToken
+from auth_server.oauth.cognito import CognitoError
 from auth_server.stores import StoreError
 from auth_server.web import answers, problems
 from auth_server.web.login import end, mint
@@ -40,20 +41,20 @@ async def create(web: Web, visit: Visit) -> Response:
     token = jws.parse(raw, max_length=web.settings.max_token_length)
     key, pool = await web.keys.get(token)
     payload = jws.verify(token, key)
-    identity = tokens.verify(payload, pool, rules, now=visit.now)
+    identity = cognito_claims.verify(payload, pool, rules, now=visit.now)
     if identity.resources:
         raise Unauthenticated(
             ErrorCode.INVALID_AUDIENCE,
             "the token is bound to a resource, and a session counts for all; use one that is not bound",
         )
-    person = tokens.person(payload, identity)
+    person = cognito_claims.person(payload, identity)
     await web.revocations.confirm(identity)
     cookie = mint(web, person, now=visit.now)
     visit.keep_cookie(web.session_cookie, cookie, max_age=web.settings.session_max_age)
-    made = sessions.verify(
+    made = session_cookie.verify(
         cookie, web.settings.secret_keys, max_age=web.settings.session_max_age, now=visit.now
     )
-    fields = {"user": headers.encode(identity.username), "session": made.session_id}
+    fields = {"user": contract.encode(identity.username), "session": made.session_id}
     log.info("session opened", extra={"fields": fields})
     return answers.data(described(web, made) | {"cookie": {"name": web.session_cookie, "value": cookie}})
 
@@ -92,7 +93,7 @@ async def logout(web: Web, visit: Visit) -> Response:
         except StoreError as error:
             log.error("session not ended", extra={"fields": {"reason": str(error)}})  # noqa: TRY400 - the reason is all
             raise problems.signed_out_here_only("the revocation store is down") from None
-        log.info("signed out", extra={"fields": {"user": headers.encode(identity.username)}})
+        log.info("signed out", extra={"fields": {"user": contract.encode(identity.username)}})
     if not web.can_sign_in:
         return answers.redirect("/", status=303)
     url = await _logout_url(web)
@@ -115,15 +116,15 @@ def described(web: Web, identity: Identity) -> dict[str, Any]:
     }
 
 
-async def _user_token(web: Web, visit: Visit) -> tuple[str, tokens.Rules]:
+async def _user_token(web: Web, visit: Visit) -> tuple[str, cognito_claims.Rules]:
     """Return the token, from the body or from Authorization, and the rules that it is held to."""
     settings, uses = web.settings, web.settings.token_uses
-    if visit.incoming.get(headers.AUTHORIZATION) is not None:
-        credential = headers.credential(visit.incoming)
+    if visit.incoming.get(contract.AUTHORIZATION) is not None:
+        credential = contract.credential(visit.incoming)
         raw = credential.raw if isinstance(credential, BearerToken) else ""
     else:
-        raw, uses = await _id_token(visit), frozenset({tokens.ID})
-    rules = tokens.Rules(
+        raw, uses = await _id_token(visit), frozenset({cognito_claims.ID})
+    rules = cognito_claims.Rules(
         clients=settings.allowed_client_ids,
         token_uses=uses,
         audiences=frozenset({settings.gateway_url}),

@@ -17,7 +17,7 @@ from support.cli import serving
 from support.demo import GROUPS
 from support.waiting import until
 
-from auth_server import sessions
+from auth_server.identity import session_cookie
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,8 +60,8 @@ class World:
     def enter(self, person: Person, user: str = "uma") -> str:
         """Give the person a session of their own that was opened before, and return its cookie's value."""
         groups = (GROUPS[user],) if user in GROUPS else ()
-        session = sessions.Session(user, groups, secrets.token_hex(8), f"{user}@example.com")
-        value = sessions.mint(session, [self.demo.secret_key], now=time.time())
+        session = session_cookie.Session(user, groups, secrets.token_hex(8), f"{user}@example.com")
+        value = session_cookie.mint(session, [self.demo.secret_key], now=time.time())
         person.context.add_cookies([{"name": SESSION, "value": value, "url": self.url}])
         return value
 
@@ -203,8 +203,8 @@ def test_a_sign_in_that_took_too_long(world: World, person: Person) -> None:
 
 def test_a_session_that_is_over(world: World, person: Person) -> None:
     """An expired session leads to the sign-in, which says why, and does not come back."""
-    old = sessions.mint(
-        sessions.Session("uma", ("mcp-registry-user",), "sid-old"),
+    old = session_cookie.mint(
+        session_cookie.Session("uma", ("mcp-registry-user",), "sid-old"),
         [world.demo.secret_key],
         now=time.time() - 30_000,
     )

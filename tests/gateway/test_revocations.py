@@ -19,7 +19,7 @@ from support.load import Load
 from support.redis_server import serving
 from support.waiting import until
 
-from auth_server import sessions
+from auth_server.identity import session_cookie
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +37,8 @@ OPTIONS = ("--workers", "2", "--nginx-workers", "2")
 
 def cookie(username: str, sid: str) -> dict[str, str | None]:
     """Return the headers of a person with a session."""
-    session = sessions.Session(username, ("readers",), sid)
-    value = sessions.mint(session, [SECRET_KEY], now=time.time() - 5)
+    session = session_cookie.Session(username, ("readers",), sid)
+    value = session_cookie.mint(session, [SECRET_KEY], now=time.time() - 5)
     return {"Authorization": None, "Cookie": f"mcp_gateway_session={value}"}
 
 

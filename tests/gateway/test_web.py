@@ -15,7 +15,8 @@ import pytest
 from support import raw
 from support.vectors import open_redirects
 
-from auth_server import sessions, signin
+from auth_server.identity import session_cookie
+from auth_server.oauth import sign_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,7 +197,7 @@ def kept(visitor: Visitor, query: bytes) -> str:
         return "/"
     state = parse_qs(urlsplit(answer.header("Location") or "").query)["state"][0]
     name, _, value = (answer.header("Set-Cookie") or "").partition(";")[0].partition("=")
-    found = signin.find(state, [(name, value)], [visitor.demo.secret_key], secure=False, now=time.time())
+    found = sign_in.find(state, [(name, value)], [visitor.demo.secret_key], secure=False, now=time.time())
     assert found is not None
     return found.target
 
@@ -315,21 +316,23 @@ def test_cookies_in_each_others_place(uma: Visitor) -> None:
     ((name, pending),) = uma.http.cookies.items()
     assert uma.who(f"{SESSION}={pending}") == "SESSION_INVALID"
     back = uma.at_cognito(address)
-    session = sessions.mint(sessions.Session("uma", (), "s"), [uma.demo.secret_key], now=time.time())
+    session = session_cookie.mint(
+        session_cookie.Session("uma", (), "s"), [uma.demo.secret_key], now=time.time()
+    )
     uma.http.cookies.clear()
     refused(uma.get(back, Cookie=f"{name}={session}"), 400, "REQUEST_INVALID")
 
 
 def test_cookies_of_another_deployment(uma: Visitor) -> None:
     """The same names under another key are nothing: neither a session nor a sign-in."""
-    session = sessions.mint(
-        sessions.Session("ada", ("mcp-registry-admin",), "s"), [OTHER_KEY], now=time.time()
+    session = session_cookie.mint(
+        session_cookie.Session("ada", ("mcp-registry-admin",), "s"), [OTHER_KEY], now=time.time()
     )
     assert uma.who(f"{SESSION}={session}") == "SESSION_INVALID"
     assert uma.call(f"{SESSION}={session}").headers["x-auth-error"] == "SESSION_INVALID"
-    pending = signin.Pending.begin(bytes(96), "/", now=time.time())
+    pending = sign_in.Pending.begin(bytes(96), "/", now=time.time())
     cookie = (
-        f"{signin.cookie_name(pending.state, secure=False)}={pending.sealed([OTHER_KEY], now=time.time())}"
+        f"{sign_in.cookie_name(pending.state, secure=False)}={pending.sealed([OTHER_KEY], now=time.time())}"
     )
     refused(uma.get(f"{CALLBACK}?code=x&state={pending.state}", Cookie=cookie), 400, "REQUEST_INVALID")
 
@@ -339,7 +342,9 @@ def test_cookies_of_another_deployment(uma: Visitor) -> None:
 )
 def test_clocks(uma: Visitor, ahead: float, code: str) -> None:
     """A session of a clock that is a little ahead counts; one from the future or long ago does not."""
-    cookie = sessions.mint(sessions.Session("uma", (), "s"), [uma.demo.secret_key], now=time.time() + ahead)
+    cookie = session_cookie.mint(
+        session_cookie.Session("uma", (), "s"), [uma.demo.secret_key], now=time.time() + ahead
+    )
     assert uma.who(f"{SESSION}={cookie}") == code
 
 

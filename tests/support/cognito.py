@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from auth_server import jws, tokens
-from auth_server.jwks import usable_keys
+from auth_server.identity import cognito_claims, jws
+from auth_server.identity.jwks import usable_keys
 from auth_server.model import Identity, Pool
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ POOL = Pool(
     jwks_url="http://127.0.0.1:1/jwks.json",
 )
 OTHER_POOL = Pool("us-east-1_Other0000", "us-east-1", (OTHER_ISSUER,), "http://127.0.0.1:1/other.json")
-RULES = tokens.Rules(clients=frozenset({CLIENT, AGENT}), audiences=frozenset({GATEWAY}))
+RULES = cognito_claims.Rules(clients=frozenset({CLIENT, AGENT}), audiences=frozenset({GATEWAY}))
 
 
 def base64url(raw: bytes) -> str:
@@ -169,7 +169,7 @@ def mint(
 def verify(
     raw: str,
     *,
-    rules: tokens.Rules = RULES,
+    rules: cognito_claims.Rules = RULES,
     document: object = None,
     now: float = NOW,
     pool: Pool = POOL,
@@ -177,4 +177,4 @@ def verify(
     """Verify a token as the sidecar does, with the keys of a set that is already here."""
     parsed = jws.parse(raw)
     keys, _ = usable_keys(document or jwks())
-    return tokens.verify(jws.verify(parsed, keys[parsed.kid]), pool, rules, now=now)
+    return cognito_claims.verify(jws.verify(parsed, keys[parsed.kid]), pool, rules, now=now)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from auth_server import nginx_files
+from auth_server.gateway import nginx
 from support import processes
 from support.compose import Stack, checkout
 from support.demo import Demo
@@ -86,14 +86,14 @@ def running(
     (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     passing = [after for before, after in itertools.pairwise(options) if before == "--forward-credentials"]
     workers = [after for before, after in itertools.pairwise(options) if before == "--nginx-workers"]
-    named = [nginx_files.McpServer(name, url.rstrip("/"), name in passing) for name, url in servers.items()]
+    named = [nginx.McpServer(name, url.rstrip("/"), name in passing) for name, url in servers.items()]
     stack = Stack(folder, files=("override.yml",))
     stack.variables = {
         "GATEWAY_URL": f"http://127.0.0.1:{stack.port}",
         "NGINX_WORKERS": (workers or ["auto"])[0],
     }
     with Forwarder() as forwarder:
-        conf = nginx_files.servers_conf(named)
+        conf = nginx.servers_conf(named)
         for port in {s.address.rpartition(":")[2] for s in named if s.name != "gone"}:
             forwarder.forward(sockets / f"{port}.sock", int(port))
             conf = re.sub(rf"server [\w.]+:{port};", f"server unix:/sockets/{port}.sock;", conf)

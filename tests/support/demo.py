@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auth_server import sessions
+from auth_server.identity import session_cookie
 from support.gateway import SECRET_KEY, command, environment, free_port, wait_for
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ class Demo:
     def cookie(self, user: str) -> str:
         """Return a session cookie's value for one of the demo's people."""
         groups = (GROUPS[user],) if user in GROUPS else ()
-        session = sessions.Session(user, groups, f"sid-of-{user}", email=f"{user}@example.com")
-        return sessions.mint(session, [self.secret_key], now=time.time())
+        session = session_cookie.Session(user, groups, f"sid-of-{user}", email=f"{user}@example.com")
+        return session_cookie.mint(session, [self.secret_key], now=time.time())
 
     def _found(self, pattern: str) -> str:
         match = re.search(pattern, self.introduction)

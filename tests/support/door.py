@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auth_server import sessions
+from auth_server.identity import session_cookie
 from support import cognito, raw
 from support.gateway import SECRET_KEY
 
@@ -136,5 +136,5 @@ def mint(kind: str = "agent", **changes: Any) -> str:
 
 def cookie(username: str = "ada", groups: tuple[str, ...] = ("readers",), **more: Any) -> str:
     """Return a session cookie's value that is good now."""
-    session = sessions.Session(username, groups, "sid-1", **more)
-    return sessions.mint(session, [SECRET_KEY], now=time.time())
+    session = session_cookie.Session(username, groups, "sid-1", **more)
+    return session_cookie.mint(session, [SECRET_KEY], now=time.time())

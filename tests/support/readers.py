@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auth_server.nginx_files import McpServer, Plan, find_nginx, write_configuration
+from auth_server.gateway.nginx import McpServer, Plan, find_nginx, write_configuration
 from support import raw
 from support.gateway import free_port
 from support.waiting import until

@@ -12,7 +12,7 @@ import httpx
 import uvicorn
 
 from auth_server.app import create_app
-from auth_server.settings import Settings
+from auth_server.config.settings import Settings
 from support.cognito import AGENT, CLIENT, POOL, jwks
 from support.jwks_server import JwksServer
 from support.until import until

@@ -322,7 +322,7 @@ def _answer(cognito: Cognito, answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _payload(token: str) -> bytes:
-    from auth_server.jws import decode_base64url
+    from auth_server.identity.jws import decode_base64url
 
     return decode_base64url(token.split(".")[1])
 

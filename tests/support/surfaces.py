@@ -17,14 +17,15 @@ from urllib.parse import unquote
 
 import yaml
 
-from auth_server import policy, scopes, sessions
+from auth_server.config.settings import Settings
 from auth_server.errors import ConfigurationError, ErrorCode
-from auth_server.jwks import usable_keys
-from auth_server.keys import Keys
+from auth_server.identity import session_cookie
+from auth_server.identity.jwks import usable_keys
+from auth_server.identity.keys import Keys
 from auth_server.model import Allowed, AuthMethod, Identity, Kind, Name, Target
-from auth_server.reload import PolicyFile
-from auth_server.settings import Settings
-from auth_server.validate import Validator
+from auth_server.policy import grants, scopes_file
+from auth_server.policy.watcher import PolicyFile
+from auth_server.validate.validate import Validator
 from support import cognito, oracle
 from support.sidecar import SCOPES, SECRET_KEY
 
@@ -66,8 +67,8 @@ def good_token() -> bytes:
 @cache
 def good_cookie() -> bytes:
     """Return the cookie of somebody whose group may call what is on `notes`."""
-    session = sessions.Session("ada", ("readers",), "sid-1")
-    return sessions.mint(session, [SECRET_KEY], now=NOW).encode()
+    session = session_cookie.Session("ada", ("readers",), "sid-1")
+    return session_cookie.mint(session, [SECRET_KEY], now=NOW).encode()
 
 
 @cache
@@ -143,7 +144,7 @@ def policy_file(data: bytes) -> bool:
     """This as scopes.yml: whatever loads grants no more than the file says."""
     try:
         text = data.decode()
-        loaded = scopes.parse(text)
+        loaded = scopes_file.parse(text)
     except (UnicodeDecodeError, ConfigurationError):
         return False
     plain = yaml.load(text, yaml.CSafeLoader)  # libyaml, as the gateway; the other parser refuses more
@@ -152,7 +153,7 @@ def policy_file(data: bytes) -> bool:
         groups = () if held else ("readers",)
         identity = Identity(AuthMethod.JWT, NOW, "uma", scopes=(held,) if held else (), groups=groups)
         target = Target(server, "tools/call", (Name(Kind.TOOLS, tool),))
-        decision = policy.decide(loaded, loaded.effective_scopes(identity), target)
+        decision = grants.decide(loaded, loaded.effective_scopes(identity), target)
         if isinstance(decision, Allowed):
             caller = oracle.Caller("uma", "", identity.scopes, groups)
             assert oracle.may(plain, caller, server, "tools/call", {"tools": {tool}}), (held, server, tool)

@@ -1,0 +1,1 @@
+"""What the deployment decides, read from the environment."""

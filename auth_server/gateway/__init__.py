@@ -1,0 +1,1 @@
+"""nginx and the sidecar on this machine: its configuration rendered, its processes supervised."""

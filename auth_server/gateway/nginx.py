@@ -1,0 +1,216 @@
+"""The files in nginx/ that the containers use, rendered for `auth-server gateway` on this machine."""
+
+from __future__ import annotations
+
+import re
+import resource
+import shutil
+import ssl
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from auth_server.errors import ConfigurationError, Mistake
+
+_PACKAGE = Path(__file__).parent.parent
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
+_RESERVED = frozenset({"assets", "oauth", "oauth2", "session", "health", "gateway"})
+_BASE_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+_PLACEHOLDER = re.compile(r"\$\{([A-Z_]+)\}")
+
+_MAIN = """\
+# Written by `auth-server gateway`; gone when it stops.
+load_module {module};
+daemon off;
+worker_processes {workers};
+worker_rlimit_nofile {files};
+worker_shutdown_timeout 5s;
+pid {state}/nginx.pid;
+error_log stderr warn;
+pcre_jit on;
+events {{ worker_connections 8192; }}
+http {{
+    client_body_temp_path {state}/body;
+    proxy_temp_path {state}/proxy;
+    fastcgi_temp_path {state}/fastcgi;
+    uwsgi_temp_path {state}/uwsgi;
+    scgi_temp_path {state}/scgi;
+    include {state}/gateway.conf;
+}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class McpServer:
+    """One MCP server behind the gateway: `/<name>/rest` goes to `url` + `/rest`."""
+
+    name: str
+    url: str
+    forward_credentials: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> McpServer:
+        """Read NAME=URL; raises ConfigurationError that says what a name and a URL may be."""
+        name, equals, url = text.partition("=")
+        place = f"--server {name}"
+        if not equals or not _NAME.fullmatch(name) or name in _RESERVED:
+            raise ConfigurationError(
+                [
+                    Mistake(
+                        place,
+                        "expected NAME=URL; a name has lower-case letters, digits, “.”, “_”, “-” "
+                        f"and is none of {', '.join(sorted(_RESERVED))}",
+                    )
+                ],
+            )
+        try:
+            parts = urlsplit(url)
+            port_ok = parts.port is None or parts.port > 0
+        except ValueError:
+            port_ok = False
+        if (
+            not port_ok
+            or parts.scheme not in {"http", "https"}
+            or parts.username is not None
+            or not _HOST.fullmatch(parts.netloc.rpartition(":")[0] if parts.port else parts.netloc)
+            or not _BASE_PATH.fullmatch(parts.path)
+            or parts.query
+            or parts.fragment
+        ):
+            raise ConfigurationError(
+                [
+                    Mistake(
+                        place,
+                        "expected a URL such as http://127.0.0.1:8000 or https://mcp.example.com/base, "
+                        "without user, query or fragment",
+                    )
+                ],
+            )
+        return cls(name, url.rstrip("/"))
+
+    @property
+    def address(self) -> str:
+        """Return host:port, the port written out, as an upstream block needs it."""
+        parts = urlsplit(self.url)
+        host = parts.netloc if parts.port is None else parts.netloc.rpartition(":")[0]
+        return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run: where to listen, the servers behind, and how many workers of each kind."""
+
+    listen: str
+    servers: list[McpServer]
+    gateway_url: str
+    allowed_hosts: str = ""
+    decision_ttl: int = 5
+    workers: int = 1
+    nginx_workers: str = "auto"
+    max_body_size: str = "4m"
+    access_log: str = "/dev/stdout gateway buffer=64k flush=1s"
+
+
+def nginx_folder() -> Path:
+    """Return the folder of nginx/'s files: in the wheel inside the package, in a checkout beside it."""
+    inside = _PACKAGE / "_nginx"
+    return inside if inside.is_dir() else _PACKAGE.parent / "nginx"
+
+
+def servers_conf(servers: list[McpServer]) -> str:
+    """Return what a person would write into nginx/servers.conf for these servers."""
+    blocks = [
+        f"upstream mcp_{s.name} {{\n    server {s.address};\n"
+        "    keepalive 32;\n    keepalive_timeout 4s;\n}\n"
+        for s in servers
+    ]
+    # The backslash keeps a server named default, hostnames, include or volatile from being map's own word.
+    urls = "".join(f'    "\\\\{s.name}" {s.url};\n' for s in servers)
+    forwards = "".join(f'    "\\\\{s.name}" 1;\n' for s in servers if s.forward_credentials)
+    maps = [
+        f'map $mcp_server $mcp_url {{\n    default "";\n{urls}}}\n',
+        f"map $mcp_server $mcp_forward_credentials {{\n    default 0;\n{forwards}}}\n",
+    ]
+    return "\n".join(blocks + maps)
+
+
+def render(template: str, values: dict[str, str]) -> str:
+    """Replace `${NAME}` as envsubst does; raises KeyError for a name without a value."""
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
+
+
+def find_nginx() -> tuple[str, str]:
+    """Return the paths of nginx and of its njs module; raises ConfigurationError with what to install."""
+    binary = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+    remedy = "install nginx and its njs module (Debian, Ubuntu: apt-get install nginx libnginx-mod-http-js)"
+    if binary is None:
+        raise ConfigurationError([Mistake("nginx", f"not found; {remedy}")])
+    command = [binary, "-V"]
+    built = subprocess.run(command, capture_output=True, text=True, check=True).stderr  # noqa: S603 - found above
+    match = re.search(r"--modules-path=(\S+)", built)
+    folders = [Path(match[1])] if match else []
+    for folder in [*folders, Path("/usr/lib/nginx/modules"), Path("/etc/nginx/modules")]:
+        module = folder / "ngx_http_js_module.so"
+        if module.is_file():
+            return binary, str(module)
+    raise ConfigurationError(
+        [Mistake("nginx", f"its njs module (ngx_http_js_module.so) was not found; {remedy}")]
+    )
+
+
+def write_configuration(state: Path, plan: Plan, module: str) -> Path:
+    """Write nginx.conf and all that it includes into `state`, and return its path."""
+    source = nginx_folder()
+    for script in source.glob("*.js"):
+        shutil.copyfile(script, state / script.name)
+    (state / "servers.conf").write_text(servers_conf(plan.servers))
+    values = {
+        "GATEWAY_FILES": str(state),
+        "SERVERS_CONF": str(state / "servers.conf"),
+        "GATEWAY_LISTEN": plan.listen,
+        "GATEWAY_URL": plan.gateway_url,
+        "ALLOWED_HOSTS": plan.allowed_hosts,
+        "GATEWAY_ACCESS_LOG": plan.access_log,
+        "MAX_BODY_SIZE": plan.max_body_size,
+        "BODY_BUFFER_SIZE": _twice(plan.max_body_size),
+        "DECISION_CACHE": str(state / "decisions"),
+        "DECISION_TTL": str(plan.decision_ttl),
+        "AUTH_SERVERS": f"server unix:{state}/auth-server.sock max_fails=0;",
+        "GATEWAY_LOCATIONS": str(state / "*.location"),
+        "CA_FILE": _ca_file(),
+    }
+    template = (source / "templates" / "gateway.conf.template").read_text()
+    (state / "gateway.conf").write_text(render(template, values))
+    main = state / "nginx.conf"
+    workers = plan.nginx_workers
+    main.write_text(_MAIN.format(module=module, workers=workers, state=state, files=_open_files()))
+    return main
+
+
+def _twice(size: str) -> str:
+    """Return double of a size as nginx writes it: 512k → 1024k."""
+    number = size.rstrip("kmKM")
+    return f"{2 * int(number)}{size[len(number) :]}"
+
+
+def _open_files() -> int:
+    """Return how many files a worker may hold open: what this user may ask for, within reason."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+
+
+def _ca_file() -> str:
+    paths = ssl.get_default_verify_paths()
+    for candidate in (
+        paths.cafile,
+        paths.openssl_cafile,
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/ssl/cert.pem",
+    ):
+        if candidate and Path(candidate).is_file():
+            return candidate
+    raise ConfigurationError(
+        [Mistake("nginx", "no file of trusted certificates was found; install ca-certificates")]
+    )

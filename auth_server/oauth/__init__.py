@@ -1,0 +1,1 @@
+"""Cognito's OAuth endpoints, and signing in with a browser."""

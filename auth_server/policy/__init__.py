@@ -1,0 +1,1 @@
+"""What callers may do: grants, patterns, scopes.yml and its watcher."""

@@ -1,0 +1,1 @@
+"""One request, judged: who, what, may they, and the answer."""

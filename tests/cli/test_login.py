@@ -1,0 +1,668 @@
+"""`login`, `whoami` and `logout`: real processes, a real Cognito, a real gateway, a person at a browser."""
+
+import json
+import os
+import pty
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.types import Receive, Scope, Send
+from support.cli import ROOT, SCOPES, SECRET_KEY, Command, locked, serving
+from support.gateway import free_port
+from support.person import sign_in
+
+from auth_server.app import create_app
+from auth_server.cli.loopback import callback_url
+from auth_server.config.settings import Settings
+from auth_server.demo import cognito as stand_in
+from auth_server.demo.cognito import Directory, KeyRing
+from auth_server.demo.directory import POOL_ID, demo_directory
+from auth_server.identity import session_cookie
+from auth_server.model import Pool
+from auth_server.oauth import provider
+
+WEB_SECRET = "web+secret/%&=;:x"
+PASSWORD = "uma's pass-wörd & %2B"
+SECRETS = {"demo-web": WEB_SECRET, "uma": PASSWORD}
+HEADERS = [(b"content-type", b"application/json")]
+
+
+@dataclass
+class Stage:
+    """A server for the whole module, whose app a test can replace, and the requests that it got."""
+
+    base: str = ""
+    own: Any = None
+    app: Any = None
+    seen: list[tuple[str, str]] = field(default_factory=list)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve with the app of the current test."""
+        if scope["type"] == "lifespan":
+            await self.own(scope, receive, send)
+            return
+        self.seen.append((scope["method"], scope["path"]))
+        await self.app(scope, receive, send)
+
+
+@dataclass
+class World:
+    """A pool, a gateway that trusts it, and a person with a home."""
+
+    issuer: str
+    gateway: str
+    port: int
+    home: Path
+    cognito: Stage
+    door: Stage
+    command: Command
+
+    @property
+    def cookie_file(self) -> Path:
+        """Where the cookie is kept."""
+        return self.home / ".mcp" / "session_cookie"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What the person's terminal has."""
+        ours = ("COGNITO_", "AWS_", "SECRET_KEY", "GATEWAY_URL", "REGISTRY_URL", "BROWSER", "DISPLAY")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        return kept | self.settings | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What they have set for these commands."""
+        return {
+            "HOME": str(self.home),
+            "COGNITO_USER_POOL_ID": POOL_ID,
+            "COGNITO_ISSUER": self.issuer,
+            "COGNITO_CLIENT_ID": "demo-cli",
+            "GATEWAY_URL": self.gateway,
+        }
+
+    def start(self, *arguments: str, **changes: str | None) -> subprocess.Popen[str]:
+        """Start a command as a process."""
+        environ: dict[str, str | None] = {**self.environ, **changes}
+        return subprocess.Popen(
+            [sys.executable, "-m", "auth_server", *arguments],
+            cwd=self.home,
+            env={name: value for name, value in environ.items() if value is not None},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, stdin: str = "", **changes: str | None) -> tuple[object, str, str]:
+        """Run a command to its end, in this process; returns exit code, standard output and error."""
+        self.command.settings = self.settings
+        outcome = self.command(*arguments, stdin=stdin, **changes)
+        return checked(outcome.code, outcome.out, outcome.err)
+
+    def login(
+        self, *arguments: str, action: str = "sign-in", password: str = PASSWORD, **changes: str | None
+    ) -> tuple[object, str, str, httpx.Response]:
+        """Run `login --no-browser`, play the person at the browser; returns what `run` does, and the page."""
+        given = ["login", "--no-browser", "--port", str(self.port), *arguments]
+        with self.start(*given, **changes) as process:
+            assert process.stdout
+            address = process.stdout.readline().strip()
+            assert address, process.communicate(timeout=10)
+            page = sign_in(address, "uma", password, action=action)
+            out, err = process.communicate(timeout=60)
+        return *checked(process.returncode, out, err), page
+
+    def signed_in(self) -> str:
+        """Sign in with a password, and return the cookie."""
+        code, _, err = self.run("login", "--username", "uma", stdin=f"{PASSWORD}\n")
+        assert (code, err) == (0, "")
+        return self.cookie_file.read_text().strip()
+
+
+def checked(code: object, out: str, err: str) -> tuple[object, str, str]:
+    """Return what a command said, after checking what none may say."""
+    assert "Traceback" not in err
+    for secret in (WEB_SECRET, PASSWORD, "eyJ"):  # every token, and the cookie, begins so
+        assert secret not in out + err
+    return code, out, err
+
+
+def one_line(err: str) -> str:
+    """Return the only line of an error."""
+    assert err.startswith("auth-server: ")
+    assert err.count("\n") == 1
+    return err
+
+
+@pytest.fixture(scope="module")
+def cognito() -> Iterator[Stage]:
+    """Start a server for the stand-in."""
+    stage = Stage()
+    with serving(lambda _base: stage) as stage.base:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def keys() -> KeyRing:
+    """Make keys once: they take a while."""
+    return KeyRing.generate([POOL_ID])
+
+
+def directory(gateway: str, *callbacks: str) -> Directory:
+    """Return the demo's pool, whose clients list these callbacks."""
+    (pool,) = demo_directory(gateway, secrets=SECRETS).pools
+    clients = [replace(each, callback_urls=(*each.callback_urls, *callbacks)) for each in pool.clients]
+    return Directory((replace(pool, clients=tuple(clients)),))
+
+
+@pytest.fixture
+def world(
+    cognito: Stage,
+    keys: KeyRing,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[World]:
+    """Set the stage."""
+    port = free_port()
+    pool = directory("http://localhost:8080", callback_url(port))
+    ring = KeyRing({POOL_ID: keys.current(POOL_ID)})
+    cognito.app = stand_in.create_app(pool, issuer_base=cognito.base, keys=ring)
+    cognito.seen = []
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "scopes.yml").write_text(SCOPES)
+    issuer = f"{cognito.base}/{POOL_ID}"
+    settings = {
+        "COGNITO_USER_POOL_ID": POOL_ID,
+        "COGNITO_ISSUER": issuer,
+        "COGNITO_CLIENT_ID": "demo-web",
+        "COGNITO_CLIENT_SECRET": WEB_SECRET,
+        "COGNITO_ALLOWED_CLIENT_IDS": "demo-cli",
+        "SECRET_KEY": SECRET_KEY,
+        "SCOPES_FILE": str(tmp_path / "scopes.yml"),
+        "REVOCATION_URL": f"sqlite:///{tmp_path}/revocations.db",
+    }
+    door = Stage()
+
+    def gateway(base: str) -> Stage:
+        door.own = door.app = create_app(Settings.from_environ(settings | {"GATEWAY_URL": base}))
+        return door
+
+    with serving(gateway, lifespan="on") as door.base:
+        yield World(issuer, door.base, port, home, cognito, door, Command(home, monkeypatch, capsys))
+
+
+def answering(status: int, body: bytes = b"") -> Any:
+    """Return a server that answers everything with the same."""
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        await send({"type": "http.response.start", "status": status, "headers": HEADERS})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+def refusing(status: int, code: str) -> Any:
+    """Return a gateway that refuses everything with this code."""
+    error = {"type": "AuthenticationError", "message": "no", "details": {"error_code": code}}
+    return answering(status, json.dumps({"success": False, "error": error}).encode())
+
+
+def made(**changes: Any) -> Any:
+    """Return a gateway that makes a session with something changed."""
+    session = {"cookie": {"value": "v"}, "username": "uma", "groups": [], "expires_at": 1}
+    return answering(200, json.dumps(session | changes).encode())
+
+
+@pytest.mark.parametrize("confidential", [False, True])
+def test_sign_in_with_a_browser(world: World, confidential: bool) -> None:
+    """A person signs in; the gateway's own cookie is kept for them alone, and nothing secret is said."""
+    changes: dict[str, str] = {}
+    if confidential:
+        (world.home / "secret").write_text(f"{WEB_SECRET}\n")
+        changes = {"COGNITO_CLIENT_ID": "demo-web", "COGNITO_CLIENT_SECRET_FILE": str(world.home / "secret")}
+    code, out, err, page = world.login(**changes)
+    assert (code, err) == (0, "open this address in a browser on this machine:\n")
+    assert out.startswith("signed in as uma until 20")
+    assert str(world.cookie_file) in out
+    assert (page.status_code, "You are signed in" in page.text) == (200, True)
+    assert page.history[-1].headers["location"].startswith(f"http://localhost:{world.port}/callback?code=")
+    assert stat.S_IMODE(world.cookie_file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(world.cookie_file.parent.stat().st_mode) == 0o700
+    cookie = world.cookie_file.read_text().strip()
+    identity = session_cookie.verify(cookie, [SECRET_KEY], max_age=60, now=time.time())
+    assert (identity.username, identity.groups) == ("uma", ("mcp-registry-user",))
+
+
+def test_the_address_has_pkce_and_nothing_secret(world: World) -> None:
+    """S256, a state of 256 bits and the exact callback; no secret of the app client."""
+    with world.start("login", "--no-browser", "--port", str(world.port)) as process:
+        assert process.stdout
+        address = httpx.URL(process.stdout.readline().strip())
+        process.terminate()
+    assert str(address).startswith(f"{world.issuer}/oauth2/authorize?")
+    assert address.params["code_challenge_method"] == "S256"
+    assert len(address.params["code_challenge"]) == 43
+    assert len(address.params["state"]) == len(address.params["nonce"]) == 43
+    assert address.params["redirect_uri"] == callback_url(world.port)
+    rest = {"client_id", "code_challenge", "code_challenge_method", "redirect_uri", "response_type", "scope"}
+    assert set(address.params) == rest | {"state", "nonce"}
+
+
+def test_the_browser_is_opened(world: World) -> None:
+    """Without --no-browser, the person's own browser is opened at the address."""
+    script = world.home / "browser"
+    script.write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" -m support.person uma "{PASSWORD}" "$1" >"$HOME/said" 2>&1\n'
+    )
+    script.chmod(0o755)
+    with world.start("login", "--port", str(world.port), BROWSER=f"{script} %s") as process:
+        out, err = checked(process.returncode, *process.communicate(timeout=60))[1:]
+    assert (process.returncode, out[:12]) == (0, "signed in as")
+    assert err.startswith("opening the browser; if it does not show the sign-in page, open this address")
+    assert world.cookie_file.exists()
+
+
+def test_a_machine_without_a_browser(world: World) -> None:
+    """The address is told in any case, so that nobody waits for a browser that is not there."""
+    nothing = world.home / "bin"
+    nothing.mkdir()
+    with world.start("login", "--port", str(world.port), PATH=str(nothing), BROWSER="absent %s") as process:
+        assert process.stderr
+        process.stderr.readline()
+        sign_in(process.stderr.readline().strip(), "uma", PASSWORD)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out[:12], err) == (0, "signed in as", "")
+
+
+def test_the_usual_callback(world: World) -> None:
+    """Without --port, the browser comes back to http://localhost:9090/callback, as the demo's pool has it."""
+    with locked("auth-server-port-9090"), world.start("login", "--no-browser") as process:
+        assert process.stdout
+        address = process.stdout.readline().strip()
+        assert "localhost%3A9090%2Fcallback" in address, process.communicate(timeout=10)
+        sign_in(address, "uma", PASSWORD).raise_for_status()
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def test_a_domain_needs_no_pool(world: World) -> None:
+    """COGNITO_DOMAIN as a URL tells the endpoints; the stand-in has none there, and says so in its page."""
+    with world.start(
+        "login", "--no-browser", "--port", str(world.port),
+        COGNITO_DOMAIN=world.cognito.base, COGNITO_USER_POOL_ID=None, COGNITO_ISSUER=None,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        assert process.stdout.readline().startswith(f"{world.cognito.base}/oauth2/authorize?")
+        process.terminate()
+
+
+def test_json(world: World) -> None:
+    """For programs: who, until when, and where the cookie is."""
+    path = world.home / "elsewhere" / "cookie"
+    code, out, err = world.run(
+        "login", "--username", "uma", "--json", "--cookie-file", str(path), stdin=PASSWORD
+    )
+    assert (code, err) == (0, "")
+    answer = json.loads(out)
+    assert answer["username"] == "uma"
+    assert answer["cookie_file"] == str(path)
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", answer["expires_at"])
+    assert path.exists()
+
+
+def test_the_person_cancels(world: World) -> None:
+    """Cognito's error is told with a remedy, in the terminal; the page says that it did not work."""
+    code, out, err, page = world.login(action="cancel")
+    assert (code, out) == (1, "")
+    assert "access_denied" in err
+    assert "cancelled" in err
+    assert (page.status_code, "did not work" in page.text) == (400, True)
+    assert not world.cookie_file.exists()
+
+
+def test_somebody_elses_redirect(world: World) -> None:
+    """A code with another state ends the sign-in, and is never exchanged."""
+    with world.start("login", "--no-browser", "--port", str(world.port)) as process:
+        assert process.stdout
+        process.stdout.readline()
+        with httpx.Client(trust_env=False) as client:
+            page = client.get(f"{callback_url(world.port)}?code=stolen&state=guessed")
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, page.status_code) == (1, 400)
+    assert "does not belong to this sign-in" in err
+    assert ("POST", f"/{POOL_ID}/oauth2/token") not in world.cognito.seen
+
+
+def test_nobody_comes_back(world: World) -> None:
+    """It ends by itself."""
+    code, _, err = world.run("login", "--no-browser", "--port", str(world.port), "--timeout", "1")
+    assert code == 1
+    assert "nobody came back from signing in within 1 s" in err
+
+
+def test_the_port_is_in_use(world: World) -> None:
+    """Two logins at once: the second says what is in its way."""
+    with world.start("login", "--no-browser", "--port", str(world.port)) as first:
+        assert first.stdout
+        first.stdout.readline()
+        code, out, err = world.run("login", "--no-browser", "--port", str(world.port))
+        first.terminate()
+    assert (code, out) == (1, "")
+    assert f"port {world.port} is in use" in one_line(err)
+
+
+def test_ctrl_c(world: World) -> None:
+    """Ctrl-C ends the wait without a word."""
+    with world.start("login", "--no-browser", "--port", str(world.port)) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.send_signal(2)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes"),
+    [
+        ((), {}),
+        (("--client-id", "demo-cli"), {"COGNITO_CLIENT_ID": "demo-web", "COGNITO_CLIENT_SECRET": WEB_SECRET}),
+        ((), {"COGNITO_CLIENT_ID": "demo-web", "COGNITO_CLIENT_SECRET": WEB_SECRET}),
+        (("--client-id", "demo-web", "--client-secret-file", "secret"), {}),
+    ],
+)
+def test_sign_in_with_a_password(world: World, arguments: tuple[str, ...], changes: dict[str, str]) -> None:
+    """--username needs no browser: a public client, or a confidential one with SECRET_HASH.
+
+    A secret in the environment belongs to the client id in the environment, and to no other.
+    """
+    (world.home / "secret").write_text(WEB_SECRET)
+    code, out, err = world.run("login", "--username", "uma", *arguments, stdin=f"{PASSWORD}\n", **changes)
+    assert (code, err) == (0, "")
+    assert out.startswith("signed in as uma until ")
+    assert world.cookie_file.exists()
+
+
+def test_the_password_is_prompted_for(world: World) -> None:
+    """At a terminal the password is asked for, and not shown."""
+    master, slave = pty.openpty()
+    command = [shutil.which("setsid") or "setsid", "--ctty", "--wait", sys.executable, "-m", "auth_server"]
+    with subprocess.Popen(
+        [*command, "login", "--username", "uma"],
+        cwd=world.home, env=world.environ, stdin=slave, stdout=slave, stderr=slave,
+    ) as process:  # fmt: skip
+        os.close(slave)
+        shown = b""
+        while b"Password of uma: " not in shown:
+            shown += os.read(master, 1024)
+        os.write(master, f"{PASSWORD}\n".encode())
+        try:
+            while chunk := os.read(master, 1024):
+                shown += chunk
+        except OSError:
+            pass  # how a terminal ends
+        os.close(master)
+    assert process.returncode == 0
+    assert "signed in as uma" in shown.decode()
+    assert PASSWORD not in shown.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "changes", "said"),
+    [
+        ((), "wrong", {}, ("NotAuthorizedException: Incorrect username or password.", "check user name")),
+        ((), "", {}, ("no password was given",)),
+        ((), "\n", {}, ("no password was given",)),
+        (("--client-id", "demo-agent"), "x", {}, ("InvalidParameterException", "ALLOW_USER_PASSWORD_AUTH")),
+        (("--client-id", "absent"), "x", {}, ("ResourceNotFoundException", "client id is wrong")),
+        (("--client-id", "demo-web"), "x", {}, ("SECRET_HASH was not received", "secret if it has one")),
+        ((), "x", {"COGNITO_CLIENT_SECRET": "x"}, ("NotAuthorizedException",)),
+        ((), "x", {"GATEWAY_URL": "ftp://x"}, ("GATEWAY_URL: ",)),
+        (("--gateway", "http://x/path"), "x", {}, ("--gateway: ",)),
+        ((), "x", {"COGNITO_CLIENT_ID": None}, ("COGNITO_CLIENT_ID is not set; give --client-id",)),
+        ((), "x", {"COGNITO_USER_POOL_ID": None}, ("where to sign in? Set COGNITO_USER_POOL_ID",)),
+    ],
+)
+def test_refusals_have_a_remedy(
+    world: World,
+    arguments: tuple[str, ...],
+    stdin: str,
+    changes: dict[str, str | None],
+    said: tuple[str, ...],
+) -> None:
+    """What went wrong and what to do, in one line; nothing is kept."""
+    code, out, err = world.run("login", "--username", "uma", *arguments, stdin=stdin, **changes)
+    assert (code, out) == (1, "")
+    assert all(part in one_line(err) for part in said), err
+    assert not world.cookie_file.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("login", "--client-id", ""),
+        ("login", "--gateway", ""),
+        ("login", "--port", "0"),
+        ("login", "--port", "65536"),
+        ("login", "--timeout", "0"),
+        ("login", "--username", ""),
+        ("login", "--password", "x"),
+        ("whoami", "--cookie-file", ""),
+        ("logout", "--json"),
+    ],
+)
+def test_wrong_use(world: World, arguments: tuple[str, ...]) -> None:
+    """Arguments that make no sense are exit code 2 and one line."""
+    code, out, err = world.run(*arguments)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+
+
+def test_a_password_that_is_no_text(world: World) -> None:
+    """Bytes that are not UTF-8 are named."""
+    done = subprocess.run(
+        [sys.executable, "-m", "auth_server", "login", "--username", "uma"],
+        env=world.environ, cwd=world.home, input=b"\xff\n", capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert b"not UTF-8" in done.stderr
+
+
+def test_a_wrong_secret(world: World) -> None:
+    """Cognito refuses the code's exchange; the browser's page and the terminal say so."""
+    code, _, err, page = world.login(COGNITO_CLIENT_ID="demo-web", COGNITO_CLIENT_SECRET="another")
+    assert (code, page.status_code) == (1, 400)
+    assert "invalid_client" in err
+    assert "client id or its secret is wrong" in err
+
+
+MISBEHAVING = {
+    "another client": (refusing(401, "INVALID_AUDIENCE"), "add it to its COGNITO_ALLOWED_CLIENT_IDS"),
+    "another pool": (refusing(401, "INVALID_ISSUER"), "compare COGNITO_USER_POOL_ID on both sides"),
+    "no keys": (refusing(503, "KEYS_UNAVAILABLE"), "the gateway refused with KEYS_UNAVAILABLE: no"),
+    "another server": (answering(404, b"<html>"), "has status 404; is it this product's gateway?"),
+    "a redirect": (answering(302), "has status 302"),
+    "nothing": (answering(200), "without a cookie"),
+    "no value": (made(cookie={"value": 1}), "without a cookie"),
+    "no name": (made(username=None), "is no session"),
+    "no groups": (made(groups=[1]), "is no session"),
+    "no end": (made(expires_at=True), "is no session"),
+    "no date": (made(expires_at=1e99), "is no session"),
+    "no zone": (made(expires_at="2026-11-20T10:00:00"), "is no session"),
+    "no cookie": (made(cookie={"value": "two words"}), "holds no session cookie"),
+    "too much": (answering(200, b" " * 300_000), "more than"),
+}
+
+
+@pytest.mark.parametrize("name", MISBEHAVING)
+def test_a_gateway_that_misbehaves(world: World, name: str) -> None:
+    """Whatever it answers ends in one line, and nothing is kept."""
+    world.door.app, said = MISBEHAVING[name]
+    code, out, err = world.run("login", "--username", "uma", stdin=PASSWORD)
+    assert (code, out) == (1, "")
+    assert said in one_line(err)
+    assert not world.cookie_file.exists()
+
+
+def test_a_gateway_that_is_not_there(world: World) -> None:
+    """A closed port is one line."""
+    code, _, err = world.run(
+        "login", "--username", "uma", "--gateway", f"http://127.0.0.1:{free_port()}", stdin=PASSWORD
+    )
+    assert code == 1
+    assert "cannot be reached (ConnectError)" in one_line(err)
+
+
+def test_a_cookie_that_cannot_be_kept(world: World) -> None:
+    """A folder in the way is named with a way round."""
+    (world.home / ".mcp").write_text("")
+    code, _, err = world.run("login", "--username", "uma", stdin=PASSWORD)
+    assert code == 1
+    assert "--cookie-file" in one_line(err)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            {"ChallengeName": "NEW_PASSWORD_REQUIRED", "Session": "s"},
+            "(NEW_PASSWORD_REQUIRED); sign in with a",
+        ),
+        ({"ChallengeName": "\x1b[31m"}, "(something)"),
+        ({"AuthenticationResult": {"AccessToken": "a.b.c"}}, "allow the app client the scope openid"),
+        ({"AuthenticationResult": []}, "without an ID token"),
+        ({"AuthenticationResult": {"IdToken": "a b"}}, "without an ID token"),
+    ],
+)
+def test_a_password_that_is_not_enough(world: World, answer: dict[str, Any], said: str) -> None:
+    """Where Cognito wants more, or gives less, the remedy is named."""
+    world.cognito.app = answering(200, json.dumps(answer).encode())
+    code, _, err = world.run("login", "--username", "uma", stdin=PASSWORD)
+    assert code == 1
+    assert said in one_line(err)
+
+
+def test_whoami(world: World) -> None:
+    """The gateway's own view of the saved cookie: user, groups, end; in JSON for programs."""
+    world.signed_in()
+    code, out, err = world.run("whoami")
+    assert (code, err) == (0, "")
+    assert re.fullmatch(
+        r"uma\n  groups  mcp-registry-user\n  until   20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC\n", out
+    )
+    answer = json.loads(world.run("whoami", "--json")[1])
+    assert (answer["username"], answer["groups"]) == ("uma", ["mcp-registry-user"])
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", answer["expires_at"])
+
+
+def test_whoami_without_a_session(world: World) -> None:
+    """Nobody signed in, a file open to others and a forged cookie are one line with what to do."""
+    code, _, err = world.run("whoami")
+    assert (code, "run auth-server login" in one_line(err)) == (1, True)
+    world.signed_in()
+    world.cookie_file.chmod(0o644)
+    code, _, err = world.run("whoami")
+    assert (code, "chmod 600" in one_line(err)) == (1, True)
+    world.cookie_file.chmod(0o600)
+    world.cookie_file.write_text("forged.cookie.value")
+    code, _, err = world.run("whoami")
+    assert (code, "SESSION_INVALID" in err, "run auth-server login" in one_line(err)) == (1, True, True)
+    code, _, err = world.run("whoami", "--gateway", f"http://127.0.0.1:{free_port()}")
+    assert (code, "cannot be reached" in one_line(err)) == (1, True)
+    code, _, err = world.run("whoami", "--gateway", "gateway")
+    assert (code, "--gateway: " in one_line(err)) == (1, True)
+
+
+def test_logout(world: World) -> None:
+    """The gateway is asked to end the session, and the file goes; a second time there is nothing to do."""
+    world.signed_in()
+    assert world.run("logout") == (0, "signed out; the session has ended\n", "")
+    assert not world.cookie_file.exists()
+    assert ("DELETE", "/session") in world.door.seen
+    assert world.run("logout") == (0, "nobody is signed in here\n", "")
+
+
+def test_logout_of_a_session_that_is_over(world: World) -> None:
+    """What the gateway does not know any more is no failure."""
+    world.cookie_file.parent.mkdir()
+    world.cookie_file.write_text("forged.cookie.value")
+    assert world.run("logout") == (0, "signed out; the session was over already\n", "")
+    assert not world.cookie_file.exists()
+
+
+def test_an_ended_session_counts_no_more(world: World) -> None:
+    """The cookie that was signed out, kept by somebody and used again, is refused."""
+    cookie = world.signed_in()
+    assert world.run("logout")[0] == 0
+    world.cookie_file.write_text(cookie)
+    world.cookie_file.chmod(0o600)
+    code, _, err = world.run("whoami")
+    assert code == 1
+    assert "REVOKED" in one_line(err)
+
+
+def test_logout_with_an_open_file(world: World) -> None:
+    """A cookie that others may have read is ended all the more."""
+    world.signed_in()
+    world.cookie_file.chmod(0o666)
+    assert world.run("logout") == (0, "signed out; the session has ended\n", "")
+
+
+def test_logout_without_the_gateway(world: World) -> None:
+    """The file goes even where the gateway is silent; that the session lives on is said, and a failure."""
+    world.signed_in()
+    code, out, err = world.run("logout", "--gateway", f"http://127.0.0.1:{free_port()}")
+    assert (code, out) == (1, "")
+    assert "is removed, but the session could not be ended" in one_line(err)
+    assert not world.cookie_file.exists()
+
+
+def test_logout_of_an_unusable_file(world: World) -> None:
+    """What holds no cookie goes, too; what cannot go is said."""
+    world.cookie_file.parent.mkdir()
+    world.cookie_file.write_text("no cookie at all")
+    code, _, err = world.run("logout")
+    assert (code, "is removed" in one_line(err)) == (1, True)
+    assert not world.cookie_file.exists()
+    world.cookie_file.mkdir()
+    code, _, err = world.run("logout")
+    assert (code, "cannot be removed" in one_line(err)) == (1, True)
+
+
+def test_clear_text_to_another_machine_is_warned_of(world: World) -> None:
+    """A session does not travel in the clear unnoticed."""
+    world.signed_in()
+    _, _, err = world.run("whoami", "--gateway", "http://gateway.invalid")
+    assert err.startswith("warning: http://gateway.invalid is http on another machine")
+    _, _, err = world.run("login", "--username", "uma", "--gateway", "http://gateway.invalid", stdin=PASSWORD)
+    assert err.startswith("warning: http://gateway.invalid is http on another machine")
+
+
+@pytest.mark.parametrize(
+    ("issuer", "url"),
+    [
+        ("https://cognito-idp.eu-west-1.amazonaws.com/p", "https://cognito-idp.eu-west-1.amazonaws.com/"),
+        (
+            "https://issuer-cognito-idp.eu-west-1.amazonaws.com/p",
+            "https://cognito-idp.eu-west-1.amazonaws.com/",
+        ),
+        ("http://localhost:9000/p", "http://localhost:9000/"),
+    ],
+)
+def test_where_the_api_is(issuer: str, url: str) -> None:
+    """The API of a pool is beside its issuer, in AWS and in the stand-in."""
+    assert provider.api_url(Pool("eu-west-1_p", "eu-west-1", (issuer,), "")) == url
