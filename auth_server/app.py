@@ -13,14 +13,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from auth_server.config.settings import Settings, environment
+from auth_server.contract import VALIDATE, VALIDATE_HEADERS
+from auth_server.headers import listener
 from auth_server.identity.groups import SessionGroups
+from auth_server.identity.identify import Identifier
 from auth_server.identity.keys import Keys
 from auth_server.identity.revocations import Revocations
+from auth_server.identity.tokens import Tokens
 from auth_server.logs import configure
 from auth_server.oauth.provider import Provider
 from auth_server.policy.watcher import PolicyFile
 from auth_server.stores import open_store
-from auth_server.validate.validate import Validator
+from auth_server.validate.responses import Answer
+from auth_server.validate.validate import Caller, Validator
 from auth_server.web import Web, routes
 
 if TYPE_CHECKING:
@@ -31,23 +36,34 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("auth_server")
 
+_QUESTIONS = {(path, method) for path in (VALIDATE, VALIDATE_HEADERS) for method in ("GET", "POST")}
+
 
 class Sidecar:
-    """The ASGI application: `GET /validate` itself, everything else through Starlette.
+    """The ASGI application: /validate itself, everything else through Starlette.
 
     The hot path builds no request or response object and passes no middleware.
     """
 
     def __init__(self, validator: Validator, others: Starlette) -> None:
-        self._answer = validator.answer
+        self._validator = validator
         self._others = others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; the only clock of the hot path is read here."""
-        if scope["type"] != "http" or scope["path"] != "/validate" or scope["method"] != "GET":
+        if scope["type"] != "http" or (scope["path"], scope["method"]) not in _QUESTIONS:
             await self._others(scope, receive, send)
             return
-        answer = await self._answer(scope["headers"], now=time.time())
+        now, validator = time.time(), self._validator
+        caller = await validator.caller(scope["headers"], now=now, listener=listener(scope))
+        # What a stranger sends is read to its end all the same, or nginx may take the answer for a broken one.
+        body = await _body(receive, kept=isinstance(caller, Caller))
+        if isinstance(caller, Answer):
+            answer = caller
+        elif scope["path"] == VALIDATE_HEADERS:
+            answer = validator.welcome(caller, now=now)
+        else:
+            answer = validator.judge(caller, body, now=now)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
 
@@ -61,10 +77,12 @@ def create_app(settings: Settings) -> Sidecar:
     store.prepare()
     revocations = Revocations(store, session_max_age=settings.session_max_age)
     provider = Provider(settings)
+    tokens = Tokens(settings, keys)
     groups = None
     if settings.session_refresh is not None:
-        groups = SessionGroups(settings, store, revocations, provider, keys)
-    validator = Validator(settings, keys, policy_file, revocations, groups)
+        groups = SessionGroups(settings, store, revocations, provider, tokens)
+    identifier = Identifier(settings, tokens, revocations, groups)
+    validator = Validator(settings, identifier, policy_file)
 
     tasks: list[asyncio.Task[None]] = []
 
@@ -110,7 +128,7 @@ def create_app(settings: Settings) -> Sidecar:
 
         return Response(metrics.exposition(state()), media_type=metrics.CONTENT_TYPE)
 
-    web = Web(settings, keys, validator, policy_file, provider, revocations, groups)
+    web = Web(settings, tokens, identifier, policy_file, provider, revocations, groups)
     others = Starlette(
         routes=[
             Route("/healthz", healthz),
@@ -121,6 +139,18 @@ def create_app(settings: Settings) -> Sidecar:
         lifespan=lifespan,
     )
     return Sidecar(validator, others)
+
+
+async def _body(receive: Receive, *, kept: bool) -> bytes:
+    """Return the message, which nginx has bounded (MAX_BODY_SIZE); nothing of one that nobody is to read."""
+    parts = []
+    more = True
+    while more:
+        event = await receive()
+        more = event["type"] == "http.request" and event.get("more_body", False)
+        if kept:
+            parts.append(event.get("body", b""))
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:

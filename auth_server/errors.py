@@ -4,9 +4,14 @@
     ├── Unauthenticated     no, bad or expired credential
     ├── Forbidden           known, but not permitted
     ├── InvalidRequest      the question itself has no single meaning
+    │   ├── HeaderMismatch  a header contradicts the message
+    │   ├── Misdirected     the Host is not this gateway's
     │   ├── NotHere         nothing is at this path
+    │   ├── TooLarge        more than this gateway reads
     │   └── WrongMethod     what is at this path takes other methods
-    └── Unavailable         cannot be decided now
+    ├── Unavailable         cannot be decided now
+    └── UpstreamUnavailable allowed, but the MCP server does not answer
+        └── UpstreamLate    … in time
     ConfigurationError      settings or scopes.yml; carries every mistake at once
 
 Which HTTP status each becomes is known to `responses` alone.
@@ -41,6 +46,7 @@ class ErrorCode(StrEnum):
     BODY_TOO_LARGE = "BODY_TOO_LARGE"
     KEYS_UNAVAILABLE = "KEYS_UNAVAILABLE"
     AUTH_UNAVAILABLE = "AUTH_UNAVAILABLE"
+    UPSTREAM_UNAVAILABLE = "UPSTREAM_UNAVAILABLE"
 
 
 class Refusal(Exception):  # noqa: N818 - a refusal is an outcome, not a fault
@@ -70,12 +76,30 @@ class Forbidden(Refusal):
 class InvalidRequest(Refusal):
     """The question could be read in two ways, or in none."""
 
+    def __init__(self, message: str, *, code: ErrorCode = ErrorCode.REQUEST_INVALID) -> None:
+        super().__init__(code, message)
+
+
+class HeaderMismatch(InvalidRequest):
+    """A header says something else than the message (MCP 2026-07-28, SEP-2243)."""
+
     def __init__(self, message: str) -> None:
-        super().__init__(ErrorCode.REQUEST_INVALID, message)
+        super().__init__(message, code=ErrorCode.HEADER_MISMATCH)
+
+
+class Misdirected(InvalidRequest):
+    """The Host is not one that this gateway answers for (RFC 9110, section 15.5.20)."""
 
 
 class NotHere(InvalidRequest):
     """Nothing is at this path."""
+
+
+class TooLarge(InvalidRequest):
+    """The body is larger than what is read here."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code=ErrorCode.BODY_TOO_LARGE)
 
 
 class WrongMethod(InvalidRequest):
@@ -92,6 +116,17 @@ class Unavailable(Refusal):
     def __init__(self, code: ErrorCode, message: str, *, retry_after: int = 1) -> None:
         super().__init__(code, message)
         self.retry_after = retry_after
+
+
+class UpstreamUnavailable(Refusal):
+    """The MCP server behind the gateway does not answer."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.UPSTREAM_UNAVAILABLE, message)
+
+
+class UpstreamLate(UpstreamUnavailable):
+    """The MCP server behind the gateway does not answer in time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from auth_server.policy.patterns import Patterns
@@ -48,16 +48,14 @@ KIND_OF_METHOD = {
 METHODS_WITH_A_NAME = frozenset(KIND_OF_METHOD) - {"subscriptions/listen"} | {"completion/complete"}
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """One thing that a call is about: a tool, a prompt or a resource URI."""
 
     kind: Kind
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What is to be done: an MCP method on a server, and every name that the call is about.
 
     `method` is None for what has none: an event stream (GET), the end of a session (DELETE), a JSON-RPC

@@ -6,25 +6,25 @@ import json
 import math
 from typing import TYPE_CHECKING
 
-from auth_server import contract
 from auth_server.cli.errors import WrongUseError
 from auth_server.cli.identify import Refused, by_cookie, by_token, for_server
 from auth_server.cli.inputs import read_secret
 from auth_server.cli.output import complain, say, say_json
 from auth_server.config.settings import Settings, environment, some_settings
 from auth_server.errors import InvalidRequest
-from auth_server.model import KIND_OF_METHOD, METHODS_WITH_A_NAME, Allowed, AuthMethod, Identity, Kind
+from auth_server.model import KIND_OF_METHOD, METHODS_WITH_A_NAME, Allowed, AuthMethod, Identity, Kind, Target
 from auth_server.policy import grants, scopes_file
+from auth_server.validate.message import NAMING_MEMBER, NOTHING, describe, parse
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-    from auth_server.model import Decision, Grant, Target
+    from auth_server.model import Decision, Grant
     from auth_server.policy.grants import Policy
 
 _COMPLETION = "completion/complete"
-_REFERENCES = {"prompt": Kind.PROMPTS, "resource": Kind.RESOURCES}
+_REFERENCES = {"prompt": "name", "resource": "uri"}
 _OF_SIGN_IN = frozenset({"openid", "email", "phone", "profile", "aws.cognito.signin.user.admin"})
 _SHOWN = 5
 
@@ -76,26 +76,31 @@ def _target(server: str, method: str | None, names: list[str]) -> Target:
         raise WrongUseError(f"{method} is about something: say what with --target")
     if names and method not in KIND_OF_METHOD and method != _COMPLETION:
         raise WrongUseError(f"{method or 'a message without method'} is judged as it is; leave --target out")
-    targets = [_reference(name) for name in names] if method == _COMPLETION else names
-    fields = {
-        contract.MCP_SERVER: server,
-        contract.ORIGINAL_METHOD: "POST",
-        contract.MCP_METHOD: method or "",
-    }
-    if targets:
-        fields[contract.MCP_TARGETS] = json.dumps(targets)
-    raw = [(name, value.encode("utf-8", "surrogateescape")) for name, value in fields.items()]
+    if len(names) > 1 and method != "subscriptions/listen":
+        raise WrongUseError(f"{method} is about one thing; give --target once")
+    params = _params(method, names)
+    message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     try:
-        return contract.target(contract.Incoming(raw))
+        asked = describe(parse(json.dumps(message).encode())) if method else NOTHING
     except InvalidRequest as refusal:
         raise WrongUseError(f"not a call that a gateway could be asked about: {refusal.message}") from None
+    return Target(server, asked.method, asked.names)
+
+
+def _params(method: str | None, names: list[str]) -> dict[str, object]:
+    """Return params as a client would send them for these names."""
+    if method == _COMPLETION:
+        return {"ref": _reference(names[0])}
+    if method == "subscriptions/listen":
+        return {"notifications": {"resourceSubscriptions": names}}
+    return {NAMING_MEMBER[method]: names[0]} if method in NAMING_MEMBER and names else {}
 
 
 def _reference(text: str) -> dict[str, str]:
     kind, colon, name = text.partition(":")
     if not colon or kind not in _REFERENCES:
         raise WrongUseError(f"{_COMPLETION}: expected --target prompt:NAME or resource:URI, not {text}")
-    return {_REFERENCES[kind].value: name}
+    return {"type": f"ref/{kind}", _REFERENCES[kind]: name}
 
 
 def _identity(arguments: argparse.Namespace, settings: Settings) -> Identity | Refused:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from auth_server import contract
 from auth_server.errors import ErrorCode, Refusal
+from auth_server.headers import Headers
 from auth_server.identity import cognito_claims
+from auth_server.identity.credentials import credential, session_cookies
+from auth_server.identity.identify import Identifier
 from auth_server.identity.keys import Keys
-from auth_server.policy.watcher import PolicyFile
-from auth_server.validate.validate import Validator
+from auth_server.identity.tokens import Tokens
 
 if TYPE_CHECKING:
     from auth_server.config.settings import Settings
@@ -38,7 +40,7 @@ def by_token(settings: Settings, token: str) -> Identity | Refused:
 def by_cookie(settings: Settings, cookie: str) -> Identity | Refused:
     """Verify a session cookie: its value, or as it stands in a Cookie header."""
     bare = cookie.removeprefix("Cookie:").strip()
-    value = bare if contract.session_cookies([bare]) else f"{contract.SESSION_COOKIE}={bare}"
+    value = bare if session_cookies([bare]) else f"{contract.SESSION_COOKIE}={bare}"
     return _identify(settings, contract.COOKIE, value)
 
 
@@ -54,22 +56,19 @@ def for_server(settings: Settings, identity: Identity, server: str) -> Identity 
 def _identify(settings: Settings, header: bytes, value: str) -> Identity | Refused:
     # The caller hears what went wrong once, as the answer; the log of the parts would say it again.
     logging.getLogger("auth_server").addHandler(logging.NullHandler())
-    return asyncio.run(_verified(settings, contract.Incoming([(header, value.encode())])))
+    return asyncio.run(_verified(settings, Headers([(header, value.encode())])))
 
 
-async def _verified(settings: Settings, incoming: contract.Incoming) -> Identity | Refused:
+async def _verified(settings: Settings, headers: Headers) -> Identity | Refused:
     keys = Keys(settings.pools)
-    # Who somebody is does not depend on scopes.yml: the file is named and not read.
-    validator = Validator(settings, keys, PolicyFile(settings.scopes_file), None)
+    identifier = Identifier(settings, Tokens(settings, keys), None)
     try:
-        verified = await validator.identify(contract.credential(incoming), incoming, now=time.time())
+        return await identifier.identify(credential(headers), headers, now=time.time())
     except Refusal as refusal:
         message = refusal.message
         if refusal.code is ErrorCode.KEYS_UNAVAILABLE:
             message = f"{message} ({_why(settings, keys)})"
         return Refused(refusal.code.value, message)
-    else:
-        return verified.identity
     finally:
         await keys.aclose()
 

@@ -41,24 +41,23 @@ def _run(arguments: argparse.Namespace) -> int:
 
     # What went wrong is said once, as the answer; the log of the parts would say it again.
     logging.getLogger("auth_server").addHandler(logging.NullHandler())
-    settings = some_settings(environment(), "REVOCATION_URL", "SESSION_MAX_AGE", "DECISION_TTL")
+    settings = some_settings(environment(), "REVOCATION_URL", "SESSION_MAX_AGE")
     kind = next(kind for kind in RevocationKind if getattr(arguments, kind.value) is not None)
     value = getattr(arguments, kind.value)
     # Without `create`: a new file would be one that no gateway reads.
     store = open_store(settings.revocation_url, create=False)
     revocation = asyncio.run(_revoke(store, kind, value, settings.session_max_age))
-    within = IN_FORCE + settings.decision_ttl
     until = datetime.fromtimestamp(revocation.revoked_at, UTC)
     if arguments.json:
         answer = {"kind": kind.value, "value": value, "issued_until": f"{until:%Y-%m-%dT%H:%M:%SZ}"}
-        say_json(answer | {"within_seconds": within, "store": f"{store.kind} {store.place}"})
+        say_json(answer | {"within_seconds": IN_FORCE, "store": f"{store.kind} {store.place}"})
         return 0
     held = {
         RevocationKind.SESSION: f"session {value} has ended",
         RevocationKind.USER: f"every session and token of user {value} has ended",
         RevocationKind.CLIENT: f"every token of client {value} has ended",
     }
-    say(f"{held[kind]}: refused everywhere within {within:.0f} s (1 s + DECISION_TTL)")
+    say(f"{held[kind]}: refused everywhere within {IN_FORCE:.0f} s")
     if kind is not RevocationKind.SESSION:
         say(f"what is issued after {until:%Y-%m-%d %H:%M:%S} UTC counts again")
     say(f"kept in {store.kind} {store.place}")

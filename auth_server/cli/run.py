@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from auth_server.gateway.nginx import McpServer, Plan
 
 _PORTS = range(1, 65536)
-_SIZE = re.compile(r"[1-9][0-9]{0,8}[km]?", re.IGNORECASE)
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -74,13 +73,6 @@ def _add_sizes(parser: argparse.ArgumentParser) -> None:
         type=_nginx_workers,
         default="auto",
         help="workers of nginx, a number or auto (default %(default)s)",
-    )
-    parser.add_argument(
-        "--max-body-size",
-        type=_size,
-        default="4m",
-        metavar="SIZE",
-        help="largest request body that is judged, e.g. 512k, 4m (default %(default)s)",
     )
 
 
@@ -146,31 +138,32 @@ def _gateway(arguments: argparse.Namespace) -> int:
         for server in servers:
             print(f"  {settings.gateway_url}/{server.name}/ → {server.url}/", flush=True)  # noqa: T201 - as above
 
-    plan = _plan(arguments, servers, settings.gateway_url)
-    plan = replace(plan, allowed_hosts=",".join(settings.allowed_hosts), decision_ttl=settings.decision_ttl)
+    plan = _plan(arguments, servers, settings)
     asyncio.run(supervisor.run(plan, environ, on_ready=announce))
     return 0
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from auth_server.config.settings import environment
+    from auth_server.config.settings import environment, some_settings
     from auth_server.demo.runner import run
 
+    environ = environment()
     gateway_url = _url_of(arguments.listen).replace("//127.0.0.1:", "//localhost:")
-    asyncio.run(run(_plan(arguments, [], gateway_url), environment()))
+    settings = replace(some_settings(environ, "MAX_BODY_SIZE"), gateway_url=gateway_url)
+    asyncio.run(run(_plan(arguments, [], settings), environ))
     return 0
 
 
-def _plan(arguments: argparse.Namespace, servers: list[McpServer], gateway_url: str) -> Plan:
+def _plan(arguments: argparse.Namespace, servers: list[McpServer], settings: Settings) -> Plan:
     from auth_server.gateway.nginx import Plan
 
     return Plan(
         listen=arguments.listen,
         servers=servers,
-        gateway_url=gateway_url,
+        gateway_url=settings.gateway_url,
+        max_body_size=settings.max_body_size,
         workers=arguments.workers,
         nginx_workers=arguments.nginx_workers,
-        max_body_size=arguments.max_body_size,
     )
 
 
@@ -217,9 +210,3 @@ def _positive(text: str) -> int:
 
 def _nginx_workers(text: str) -> str:
     return text if text == "auto" else str(_positive(text))
-
-
-def _size(text: str) -> str:
-    if not _SIZE.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"expected a size such as 512k or 4m, not {text!r}")
-    return text

@@ -72,7 +72,7 @@ SETTINGS = (
     Setting("GATEWAY_URL", "the public URL: redirects, Origin check, metadata", "http://localhost:8080"),
     Setting("REGISTRY_URL", "read where GATEWAY_URL is not given", "none"),
     Setting("ALLOWED_HOSTS", "further Host values, by comma", "none"),
-    Setting("DECISION_TTL", "seconds that nginx may reuse a 200; 0 turns reuse off", "5"),
+    Setting("MAX_BODY_SIZE", "bytes of a message; `k` and `m` stand for 1024 and 1024² of them", "4m"),
     Setting(
         "REVOCATION_URL",
         "`sqlite:///path` (one machine) or `redis://…` (several)",
@@ -101,6 +101,7 @@ _LOG_FORMATS = ("json", "console")
 _LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 _MAKE_A_KEY = "make one with: openssl rand -hex 32"
 _YEAR = 31_536_000
+_GONE = {"DECISION_TTL": "is not read any more: each call is judged anew; remove it"}
 _ANY_POOL = "us-east-1_NotAsked0"
 
 
@@ -124,7 +125,7 @@ class Settings:
     scopes_file: Path = Path("scopes.yml")
     gateway_url: str = "http://localhost:8080"
     allowed_hosts: tuple[str, ...] = ()
-    decision_ttl: int = 5
+    max_body_size: int = 4 * 1024 * 1024
     revocation_url: str = field(default="", repr=False)
     log_format: str = ""
     log_level: str = "info"
@@ -161,7 +162,7 @@ class Settings:
             scopes_file=variables.value("SCOPES_FILE", Path, Path("scopes.yml")),
             gateway_url=_gateway_url(variables),
             allowed_hosts=variables.value("ALLOWED_HOSTS", _hosts, ()),
-            decision_ttl=variables.integer("DECISION_TTL", 5, 0, 300),
+            max_body_size=variables.value("MAX_BODY_SIZE", values.size, 4 * 1024 * 1024),
             revocation_url=variables.value("REVOCATION_URL", _revocation_url, _default_store(environ)),
             log_format=variables.choice("LOG_FORMAT", "", _LOG_FORMATS),
             log_level=variables.choice("LOG_LEVEL", "info", _LOG_LEVELS),
@@ -172,7 +173,9 @@ class Settings:
         )
         if variables.mistakes:
             raise ConfigurationError(variables.mistakes)
-        return replace(settings, warnings=(*variables.warnings, *_doubts(settings), *_typos(environ)))
+        return replace(
+            settings, warnings=(*variables.warnings, *_doubts(settings), *_typos(environ), *_gone(environ))
+        )
 
 
 def environment(dotenv: Path = Path(".env")) -> dict[str, str]:
@@ -345,6 +348,11 @@ def _typos(environ: Mapping[str, str]) -> list[Mistake]:
         for name, match in close
         if match
     ]
+
+
+def _gone(environ: Mapping[str, str]) -> list[Mistake]:
+    """Return settings of earlier versions that nobody reads any more."""
+    return [Mistake(name, said) for name, said in _GONE.items() if {name, name + FILE} & environ.keys()]
 
 
 def _names_of_same_setting(name: str) -> set[str]:

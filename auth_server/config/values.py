@@ -13,6 +13,7 @@ _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9_.-]*[a-z0-9])?", re.ASCII)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _SHOWN = 60
+_SIZES = (1024, 64 * 1024**2)
 
 MIN_SECRET_BYTES = 32
 # Below what random keys of 32 bytes show: so short a text holds its characters less evenly than chance will.
@@ -32,6 +33,15 @@ def integer(text: str, low: int, high: int) -> int:
         raise ValueError(f"expected a whole number from {low} to {high}, without a unit")
     if not low <= (value := int(text)) <= high:
         raise ValueError(f"expected {low} to {high}, found {value}")
+    return value
+
+
+def size(text: str) -> int:
+    """Return a number of bytes, written as nginx does: 4m, 512k or plain."""
+    match = re.fullmatch(r"([1-9][0-9]{0,9})([km]?)", text.lower(), re.ASCII)
+    value = int(match[1]) * {"": 1, "k": 1024, "m": 1024**2}[match[2]] if match else 0
+    if not _SIZES[0] <= value <= _SIZES[1]:
+        raise ValueError("expected a size from 1k to 64m, such as 512k or 4m")
     return value
 
 

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from auth_server.contract import RESERVED_SERVER_NAMES, SERVER_NAME_PATTERN
 from auth_server.errors import ConfigurationError, Mistake
 
 _PACKAGE = Path(__file__).parent.parent
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
-_RESERVED = frozenset({"assets", "oauth", "oauth2", "session", "health", "gateway"})
+_NAME = re.compile(SERVER_NAME_PATTERN)
 _BASE_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
-_PLACEHOLDER = re.compile(r"\$\{([A-Z_]+)\}")
 
 _MAIN = """\
 # Written by `auth-server gateway`; gone when it stops.
@@ -37,7 +36,26 @@ http {{
     fastcgi_temp_path {state}/fastcgi;
     uwsgi_temp_path {state}/uwsgi;
     scgi_temp_path {state}/scgi;
-    include {state}/gateway.conf;
+    include gateway.conf;
+}}
+"""
+
+# The buffer also holds the framing of chunks, and is taken up only as far as it is filled: twice the limit.
+_GATEWAY = """\
+# Written by auth-server from its settings. What does not depend on them is in the files that this includes.
+upstream gateway_auth_server {{
+{sidecars}
+    keepalive 64;
+}}
+include http.conf;
+include servers.conf;
+server {{
+    listen {listen} default_server;
+    access_log {access_log};
+    client_max_body_size {max_body_size};
+    client_body_buffer_size {buffer_size};
+    proxy_ssl_trusted_certificate {ca_file};
+    include server.conf;
 }}
 """
 
@@ -55,13 +73,13 @@ class McpServer:
         """Read NAME=URL; raises ConfigurationError that says what a name and a URL may be."""
         name, equals, url = text.partition("=")
         place = f"--server {name}"
-        if not equals or not _NAME.fullmatch(name) or name in _RESERVED:
+        if not equals or not _NAME.fullmatch(name) or name in RESERVED_SERVER_NAMES:
             raise ConfigurationError(
                 [
                     Mistake(
                         place,
                         "expected NAME=URL; a name has lower-case letters, digits, “.”, “_”, “-” "
-                        f"and is none of {', '.join(sorted(_RESERVED))}",
+                        f"and is none of {', '.join(sorted(RESERVED_SERVER_NAMES))}",
                     )
                 ],
             )
@@ -99,17 +117,25 @@ class McpServer:
 
 
 @dataclass(frozen=True, slots=True)
+class Listener:
+    """Where nginx listens and logs, the sidecars that it asks, and the certificates that it trusts upstream."""
+
+    listen: str
+    sidecars: tuple[str, ...]
+    ca_file: str
+    access_log: str = "/dev/stdout gateway buffer=64k flush=1s"
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What to run: where to listen, the servers behind, and how many workers of each kind."""
 
     listen: str
     servers: list[McpServer]
     gateway_url: str
-    allowed_hosts: str = ""
-    decision_ttl: int = 5
+    max_body_size: int
     workers: int = 1
     nginx_workers: str = "auto"
-    max_body_size: str = "4m"
     access_log: str = "/dev/stdout gateway buffer=64k flush=1s"
 
 
@@ -136,9 +162,17 @@ def servers_conf(servers: list[McpServer]) -> str:
     return "\n".join(blocks + maps)
 
 
-def render(template: str, values: dict[str, str]) -> str:
-    """Replace `${NAME}` as envsubst does; raises KeyError for a name without a value."""
-    return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
+def gateway_conf(listener: Listener, *, max_body_size: int) -> str:
+    """Return nginx's configuration as far as it depends on settings (`max_body_size` in bytes) and machine."""
+    return _GATEWAY.format(
+        # One that does not answer is never set aside: the next is asked within the same request.
+        sidecars="\n".join(f"    server {sidecar} max_fails=0;" for sidecar in listener.sidecars),
+        listen=listener.listen,
+        access_log=listener.access_log,
+        max_body_size=max_body_size,
+        buffer_size=2 * max_body_size,
+        ca_file=listener.ca_file,
+    )
 
 
 def find_nginx() -> tuple[str, str]:
@@ -162,37 +196,15 @@ def find_nginx() -> tuple[str, str]:
 
 def write_configuration(state: Path, plan: Plan, module: str) -> Path:
     """Write nginx.conf and all that it includes into `state`, and return its path."""
-    source = nginx_folder()
-    for script in source.glob("*.js"):
-        shutil.copyfile(script, state / script.name)
+    shutil.copytree(nginx_folder(), state, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.location"))
     (state / "servers.conf").write_text(servers_conf(plan.servers))
-    values = {
-        "GATEWAY_FILES": str(state),
-        "SERVERS_CONF": str(state / "servers.conf"),
-        "GATEWAY_LISTEN": plan.listen,
-        "GATEWAY_URL": plan.gateway_url,
-        "ALLOWED_HOSTS": plan.allowed_hosts,
-        "GATEWAY_ACCESS_LOG": plan.access_log,
-        "MAX_BODY_SIZE": plan.max_body_size,
-        "BODY_BUFFER_SIZE": _twice(plan.max_body_size),
-        "DECISION_CACHE": str(state / "decisions"),
-        "DECISION_TTL": str(plan.decision_ttl),
-        "AUTH_SERVERS": f"server unix:{state}/auth-server.sock max_fails=0;",
-        "GATEWAY_LOCATIONS": str(state / "*.location"),
-        "CA_FILE": _ca_file(),
-    }
-    template = (source / "templates" / "gateway.conf.template").read_text()
-    (state / "gateway.conf").write_text(render(template, values))
+    sidecars = (f"unix:{state}/auth-server.sock",)
+    listener = Listener(plan.listen, sidecars, ca_file(), plan.access_log)
+    (state / "gateway.conf").write_text(gateway_conf(listener, max_body_size=plan.max_body_size))
     main = state / "nginx.conf"
     workers = plan.nginx_workers
     main.write_text(_MAIN.format(module=module, workers=workers, state=state, files=_open_files()))
     return main
-
-
-def _twice(size: str) -> str:
-    """Return double of a size as nginx writes it: 512k → 1024k."""
-    number = size.rstrip("kmKM")
-    return f"{2 * int(number)}{size[len(number) :]}"
 
 
 def _open_files() -> int:
@@ -201,7 +213,8 @@ def _open_files() -> int:
     return 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
 
 
-def _ca_file() -> str:
+def ca_file() -> str:
+    """Return the file of certificates that this machine trusts; raises ConfigurationError where none is."""
     paths = ssl.get_default_verify_paths()
     for candidate in (
         paths.cafile,

@@ -79,19 +79,17 @@ def verify(payload: bytes, pool: Pool, rules: Rules, *, now: float) -> Identity:
 class SignIn:
     """What an ID token must answer: the sign-in that asked for it, and the access token it came with."""
 
-    client_id: str
     nonce: str = field(repr=False)
     access_token: str = field(default="", repr=False)
 
 
-def verify_sign_in(payload: bytes, pool: Pool, asked: SignIn, *, now: float) -> Person:
+def verify_sign_in(payload: bytes, pool: Pool, rules: Rules, asked: SignIn, *, now: float) -> Person:
     """Return who has signed in (OpenID Connect Core, section 3.1.3.7).
 
-    `payload` is what a key of `pool` signed. Beyond what `verify` judges: it is an ID token for the app
-    client that asked, with the nonce of this very sign-in, and it belongs to the access token if it names
-    one (at_hash, section 3.1.3.8). Raises Unauthenticated.
+    `payload` is what a key of `pool` signed; `rules` are those for ID tokens of the app client that asked.
+    Beyond what `verify` judges: it has the nonce of this very sign-in, and it belongs to the access token if
+    it names one (at_hash, section 3.1.3.8). Raises Unauthenticated.
     """
-    rules = Rules(clients=frozenset({asked.client_id}), token_uses=frozenset({ID}))
     identity = verify(payload, pool, rules, now=now)
     claims = _claims(payload)
     nonce, at_hash = claims.get("nonce", ""), claims.get("at_hash", "")

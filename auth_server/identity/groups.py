@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from auth_server import contract
 from auth_server.cache import Cache
 from auth_server.errors import ErrorCode, Unauthenticated, Unavailable
-from auth_server.identity import cognito_claims, jws, renewal
+from auth_server.identity import renewal
 from auth_server.identity.renewal import Renewal
 from auth_server.identity.revocations import RevocationKind
 from auth_server.oauth.cognito import CognitoError
@@ -25,8 +25,8 @@ from auth_server.stores import StoreError
 
 if TYPE_CHECKING:
     from auth_server.config.settings import Settings
-    from auth_server.identity.keys import Keys
     from auth_server.identity.revocations import Revocations
+    from auth_server.identity.tokens import Tokens
     from auth_server.model import Identity
     from auth_server.oauth.provider import Provider
     from auth_server.stores import Store
@@ -61,7 +61,7 @@ class SessionGroups:
     """Answers which groups a session has now."""
 
     def __init__(
-        self, settings: Settings, store: Store, revocations: Revocations, provider: Provider, keys: Keys
+        self, settings: Settings, store: Store, revocations: Revocations, provider: Provider, tokens: Tokens
     ) -> None:
         """Take the parts; SESSION_REFRESH is set."""
         self._settings = settings
@@ -69,7 +69,7 @@ class SessionGroups:
         self._store = store
         self._revocations = revocations
         self._provider = provider
-        self._keys = keys
+        self._tokens = tokens
         self._known: Cache[str, Known] = Cache(KNOWN_BYTES)
         self._checks: dict[str, asyncio.Task[None]] = {}
 
@@ -193,13 +193,7 @@ class SessionGroups:
 
     async def _verified_groups(self, identity: Identity, id_token: str) -> tuple[str, ...]:
         """Return the groups in a new ID token, verified as any other, and of the same user."""
-        settings = self._settings
-        token = jws.parse(id_token, max_length=settings.max_token_length)
-        key, _ = await self._keys.get(token)
-        rules = cognito_claims.Rules(
-            clients=frozenset({settings.client_id}), token_uses=frozenset({cognito_claims.ID})
-        )
-        found = cognito_claims.verify(jws.verify(token, key), settings.pools[0], rules, now=time.time())
+        found = await self._tokens.refreshed(id_token, now=time.time())
         if found.username != identity.username:
             raise Unauthenticated(ErrorCode.SESSION_INVALID, "the ID token is another user's")
         return found.groups

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from auth_server import contract as h
+from auth_server import contract
 from auth_server.errors import (
+    ErrorCode,
     Forbidden,
     InvalidRequest,
+    Misdirected,
     NotHere,
     Refusal,
+    TooLarge,
     Unauthenticated,
     Unavailable,
+    UpstreamLate,
+    UpstreamUnavailable,
     WrongMethod,
 )
 from auth_server.model import Kind
@@ -24,118 +29,165 @@ if TYPE_CHECKING:
 
     from auth_server.model import Identity, Target
 
+HeaderPairs = list[tuple[bytes, bytes]]
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One HTTP response, ready for ASGI."""
 
     status: int
-    headers: list[tuple[bytes, bytes]]
+    headers: HeaderPairs
     body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What an error answer says of the question it answers. All of it is safe to repeat."""
+    """What an error answer says of the request it answers. All of it is safe to repeat.
+
+    `id` is the JSON-RPC id as JSON text, empty where none is known. `sign_in` is where a person could sign in.
+    """
 
     request_id: str = ""
     resource_metadata: str = ""
     discovery_url: str = ""
+    id: str = ""
+    sign_in: str = ""
 
 
 _COMPACT = json.JSONEncoder(separators=(",", ":"))
 
-# RFC 6750, section 3.1, gives the client a word for why its token was refused.
 _KINDS: dict[type[Refusal], tuple[int, str]] = {
     Unauthenticated: (401, "AuthenticationError"),
     Forbidden: (403, "AuthorizationError"),
     InvalidRequest: (400, "RequestError"),
+    Misdirected: (421, "RequestError"),
     NotHere: (404, "RequestError"),
+    TooLarge: (413, "RequestError"),
     WrongMethod: (405, "RequestError"),
     Unavailable: (503, "ServiceError"),
+    UpstreamUnavailable: (502, "ServiceError"),
+    UpstreamLate: (504, "ServiceError"),
 }
+# What auth_request can carry (ngx_http_auth_request_module), beside 200; 503 becomes 500 there, and 503 again.
+_CARRIED = frozenset({401, 403, 503})
+
+MAX_ID = 256
 
 
 def call_headers(
     target: Target, *, scopes: Iterable[str], groups: Iterable[str], tools: list[str]
-) -> list[tuple[bytes, bytes]]:
+) -> HeaderPairs:
     """Return what a 200 says of the call, alike for all callers who have these scopes and groups."""
     tool = next((name.value for name in target.names if name.kind is Kind.TOOLS), "")
     return [
-        (h.SCOPES, h.encode_list(scopes, " ").encode()),
-        (h.GROUPS, h.encode_list(groups, ",").encode()),
-        (h.SERVER_NAME, target.server.encode()),
-        (h.TOOL_NAME, h.encode(tool).encode()),
-        (h.ALLOWED_TOOLS, h.encode_tools(tools).encode()),
+        (contract.SCOPES, contract.encode_list(scopes, " ").encode()),
+        (contract.GROUPS, contract.encode_list(groups, ",").encode()),
+        (contract.SERVER_NAME, target.server.encode()),
+        (contract.TOOL_NAME, contract.encode(tool).encode()),
+        (contract.ALLOWED_TOOLS, contract.encode_tools(tools).encode()),
     ]
 
 
-def allowed(identity: Identity, call: list[tuple[bytes, bytes]], *, max_age: int) -> Answer:
-    """Return 200 with every identity header, empty where there is nothing to say, and with those of the call.
+def allowed(identity: Identity, call: HeaderPairs, more: HeaderPairs) -> Answer:
+    """Return 200 with every identity header, empty where there is nothing to say, those of the call, and more.
 
     An absent header would let a client's own of that name through some proxies, so none is left out.
     """
-    username = h.encode(identity.username).encode()
+    username = contract.encode(identity.username).encode()
     headers = [
-        (h.USER, username),
-        (h.USERNAME, username),
-        (h.EMAIL, h.encode(identity.email).encode()),
-        (h.CLIENT_ID, h.encode(identity.client_id).encode()),
-        (h.AUTH_METHOD, identity.method.value.encode()),
+        (contract.USER, username),
+        (contract.USERNAME, username),
+        (contract.EMAIL, contract.encode(identity.email).encode()),
+        (contract.CLIENT_ID, contract.encode(identity.client_id).encode()),
+        (contract.AUTH_METHOD, identity.method.value.encode()),
         *call,
-        (h.CACHE_CONTROL, b"max-age=%d" % max_age),
+        *more,
         (b"content-length", b"0"),
     ]
     return Answer(200, headers)
 
 
-def refused(refusal: Refusal, about: About, *, now: float, to_client: bool = False) -> Answer:
-    """Return the status, headers and body that the contract names for this refusal.
-
-    Without `to_client` nginx asks, by auth_request, which carries no 400: it gets 403 and makes one of it.
-    """
-    status, kind = next(_KINDS[cls] for cls in type(refusal).__mro__ if cls in _KINDS)
-    if isinstance(refusal, InvalidRequest) and not to_client:
-        status = 403
-    body = error_body(refusal, kind, about, now=now)
+def refused(refusal: Refusal, about: About, *, now: float) -> Answer:
+    """Return the status, headers and body that the contract names for this refusal."""
+    status, _ = _kind(refusal)
+    body = error_body(refusal, about, timestamp=_iso(now))
     values = [
         (b"content-type", "application/json"),
         (b"content-length", str(len(body))),
-        (h.CACHE_CONTROL, "no-store"),
-        (h.AUTH_ERROR, refusal.code.value),
-        (h.AUTH_ERROR_BODY, body.decode()),
+        (b"cache-control", "no-store"),
+        (contract.AUTH_ERROR, refusal.code.value),
     ]
     match refusal:
         case Unauthenticated():
-            values.append((h.WWW_AUTHENTICATE, _challenge(refusal, about)))
+            values.append((contract.WWW_AUTHENTICATE, _challenge(refusal, about)))
         case Forbidden(scope=scope) if scope:
-            values.append((h.WWW_AUTHENTICATE, _bearer(_insufficient_scope(refusal, about, scope))))
+            values.append((contract.WWW_AUTHENTICATE, _bearer(_insufficient_scope(refusal, about, scope))))
         case WrongMethod(allowed=methods):
-            values.append((b"allow", ", ".join(methods)))
+            values.append((contract.ALLOW, ", ".join(methods)))
         case Unavailable(retry_after=seconds):
-            values.append((h.RETRY_AFTER, str(seconds)))
-    return Answer(status, [(name, value.encode("ascii")) for name, value in values], body)
+            values.append((contract.RETRY_AFTER, str(seconds)))
+    return Answer(status, [(name, value.encode("ascii")) for name, value in values], body.encode())
 
 
-def error_body(refusal: Refusal, kind: str, about: About, *, now: float) -> bytes:
-    """Return the contract's error body as one line of ASCII JSON, so that it also fits in a header."""
-    details: dict[str, Any] = {"error_code": refusal.code.value}
+def for_nginx(answer: Answer, about: About, more: HeaderPairs) -> Answer:
+    """Return a refusal as auth_request takes it: a status that this carries, the body in a header as well."""
+    told = [
+        (contract.AUTH_STATUS, b"%d" % answer.status),
+        (contract.AUTH_ERROR_BODY, answer.body),
+        *more,
+    ]
+    if answer.status == 401 and about.sign_in:  # noqa: PLR2004 - this module knows status codes
+        told.append((contract.AUTH_LOCATION, about.sign_in.encode()))
+    status = answer.status if answer.status in _CARRIED else 403
+    return replace(answer, status=status, headers=[*answer.headers, *told])
+
+
+def error_body(refusal: Refusal, about: About, *, timestamp: str) -> str:
+    """Return the contract's error, which is a JSON-RPC error as well, as one line of ASCII JSON.
+
+    So MCP clients show its message, and it fits in a header.
+    """
+    status, kind = _kind(refusal)
+    details = {"error_code": refusal.code.value}
     if isinstance(refusal, Unauthenticated) and about.discovery_url:
         details["discovery_url"] = about.discovery_url
-    stamp = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     error = {
+        "code": _rpc_code(refusal, status),
         "type": kind,
         "message": refusal.message,
         "details": details,
-        "timestamp": stamp,
+        "timestamp": timestamp,
         "request_id": about.request_id,
     }
-    return _COMPACT.encode({"success": False, "error": error}).encode()
+    rpc_id = about.id if 0 < len(about.id) <= MAX_ID else "null"
+    return f'{{"jsonrpc":"2.0","id":{rpc_id},"success":false,"error":{_COMPACT.encode(error)}}}'
+
+
+def status_of(refusal: Refusal) -> int:
+    """Return the status that a client gets for this refusal."""
+    return _kind(refusal)[0]
+
+
+def _kind(refusal: Refusal) -> tuple[int, str]:
+    return next(_KINDS[cls] for cls in type(refusal).__mro__ if cls in _KINDS)
+
+
+def _rpc_code(refusal: Refusal, status: int) -> int:
+    """JSON-RPC 2.0, section 5.1; -32020 is MCP's own (2026-07-28, SEP-2243)."""
+    if refusal.code is ErrorCode.HEADER_MISMATCH:
+        return -32020
+    return -32600 if status == 400 else -32000  # noqa: PLR2004 - this module knows status codes
+
+
+def _iso(now: float) -> str:
+    stamp = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")
+    return stamp.replace("+00:00", "Z")
 
 
 def _challenge(refusal: Unauthenticated, about: About) -> str:
     params = {}
-    if refusal.code is not refusal.code.TOKEN_MISSING:  # RFC 6750: no error where nothing was sent
+    if refusal.code is not ErrorCode.TOKEN_MISSING:  # RFC 6750: no error where nothing was sent
         params = {"error": "invalid_token", "error_description": refusal.message}
     return _bearer(params | {"resource_metadata": about.resource_metadata})
 

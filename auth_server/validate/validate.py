@@ -2,262 +2,194 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from auth_server import contract
 from auth_server.cache import Cache
-from auth_server.errors import ErrorCode, Forbidden, Refusal, Unauthenticated, Unavailable
-from auth_server.identity import cognito_claims, jws, session_cookie
-from auth_server.model import AuthMethod, BearerToken, Denied, SessionCookie
+from auth_server.errors import ErrorCode, Forbidden, Refusal, Unavailable
+from auth_server.headers import Headers
+from auth_server.identity import cognito_claims
+from auth_server.identity.credentials import credential, without_ours
+from auth_server.model import AuthMethod, Denied, Target
 from auth_server.policy import grants
-from auth_server.validate import responses
+from auth_server.validate import message, request, responses
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sized
-
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-
     from auth_server.config.settings import Settings
-    from auth_server.identity.groups import SessionGroups
-    from auth_server.identity.keys import Keys
-    from auth_server.identity.revocations import Revocations
-    from auth_server.model import Credential, Identity, Pool, Target
+    from auth_server.headers import RawHeaders
+    from auth_server.identity.identify import Identifier
+    from auth_server.model import Identity
+    from auth_server.policy.grants import Policy
     from auth_server.policy.watcher import PolicyFile
-    from auth_server.validate.responses import Answer
+    from auth_server.validate.message import Message
+    from auth_server.validate.request import Question
+    from auth_server.validate.responses import Answer, HeaderPairs
 
 log = logging.getLogger("auth_server")
 
-# Per worker. A verified token costs about 1.5 kB here, an answer as much again.
-KNOWN_CREDENTIALS_BYTES = 16 * 1024 * 1024
-ANSWERS_BYTES = 6 * 1024 * 1024
-PERMITS_BYTES = 1024 * 1024
+# Per worker.
+DECISIONS_BYTES = 4 * 1024 * 1024
 
-Asked = tuple[contract.Values, contract.Values]
-# A question, the scopes and groups of who asks, and the digest of the policy: all that a verdict depends on.
-Rights = tuple[contract.Values, tuple[str, ...], tuple[str, ...], str]
+# Longer ones are repeated nowhere: an answer's headers have to fit into nginx's buffer.
+MAX_PATH = 1024
 
-_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+=:@/-]*")
+_METADATA_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+=:@/-]*")
+_PAGE = re.compile(r"\btext/html\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
-    """Who a credential stands for; for a token also the key that vouched for it, of which pool."""
+class Caller:
+    """Somebody who is known and asks for something, before it is known what."""
 
+    headers: Headers
+    question: Question
     identity: Identity
-    kid: str = ""
-    key: RSAPublicKey | None = None
-    pool: Pool | None = None
-
-    @property
-    def size(self) -> int:
-        """Estimate the bytes that keeping this costs, with its texts and the table's own entry."""
-        known = self.identity
-        texts = (known.username, known.email, known.client_id, *known.scopes, *known.groups, *known.resources)
-        return 1200 + _weight(texts)
 
 
 @dataclass(frozen=True, slots=True)
-class Permit:
+class Decision:
     """A call that a policy allows to all who have certain rights, and the headers that tell of it."""
 
-    target: Target
-    headers: list[tuple[bytes, bytes]]
+    headers: HeaderPairs
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A 200, and all that it stood on."""
-
-    answer: Answer
-    verified: Verified
-    policy: grants.Policy
-    size: int
+# A call, the scopes and groups of who asks, and the digest of the policy: all that a decision depends on.
+_Rights = tuple[Target, tuple[str, ...], tuple[str, ...], str]
 
 
 class Validator:
     """Holds what a decision needs; each decision sees one snapshot of the policy."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        keys: Keys,
-        policy_file: PolicyFile,
-        revocations: Revocations | None,
-        groups: SessionGroups | None = None,
-    ) -> None:
-        """Take the parts.
-
-        Without `revocations` (a command that only looks) nothing counts as revoked; without `groups`
-        (SESSION_REFRESH is not set) a session has those of its cookie.
-        """
-        self._settings = settings
-        self._keys = keys
+    def __init__(self, settings: Settings, identifier: Identifier, policy_file: PolicyFile) -> None:
+        self._gateway_url = settings.gateway_url
+        self._issuer = settings.pools[0].issuers[0]
+        self._site = request.Site.of(settings.gateway_url, settings.allowed_hosts)
+        self._identifier = identifier
         self._policy_file = policy_file
-        self._revocations = revocations
-        self._groups = groups
-        self._known: Cache[tuple[type[Credential], bytes], Verified] = Cache(KNOWN_CREDENTIALS_BYTES)
-        self._answers: Cache[Asked, Answered] = Cache(ANSWERS_BYTES)
-        self._permits: Cache[Rights, Permit] = Cache(PERMITS_BYTES)
-        self._rules = cognito_claims.Rules(
-            clients=settings.allowed_client_ids,
-            token_uses=settings.token_uses,
-            audiences=frozenset({settings.gateway_url}),
-            max_auth_age=settings.max_auth_age,
-        )
+        self._decisions: Cache[_Rights, Decision] = Cache(DECISIONS_BYTES)
 
-    async def answer(self, raw: contract.RawHeaders, *, now: float) -> Answer:
-        """Decide one question and return the response for it. Never raises: what fails is a 503."""
-        incoming = contract.Incoming(raw)
-        target = None
+    async def caller(self, raw: RawHeaders, *, now: float, listener: str = "") -> Caller | Answer:
+        """Return who asks, by the headers alone, or the answer that refuses them. Never raises.
+
+        `listener` is the address that took the connection, for questions that do not come through nginx.
+        """
+        headers = Headers(raw)
         try:
-            asked = incoming.fingerprint()
-            if asked is not None and (answer := self._answered_before(asked, now)):
-                return answer
-            verified = await self.identify(contract.credential(incoming), incoming, now=now)
-            identity, current = verified.identity, self._policy_file.policy
-            rights = (asked[1], identity.scopes, identity.groups, current.digest) if asked else None
-            permit = self._permits.get(rights) if rights else None
-            target = permit.target if permit else contract.target(incoming)
-            cognito_claims.check_resource(identity, self._settings.gateway_url, target.server)
-            if permit is None:
-                permit = self._permit(identity, target, current, rights)
-            max_age = max(0, min(self._settings.decision_ttl, int(identity.expires_at - now)))
-            answer = responses.allowed(identity, permit.headers, max_age=max_age)
-            if asked is not None:
-                self._answers.put(asked, Answered(answer, verified, current, verified.size + permit.size))
-        except Refusal as refusal:
-            return self._refuse(refusal, incoming, target, now=now)
+            question = request.read(headers, self._site, listener=listener)
+            identity = await self._identifier.identify(credential(headers), headers, now=now)
+            cognito_claims.check_resource(identity, self._gateway_url, question.server)
         except Exception as error:  # noqa: BLE001 - whatever cannot be judged is not let through
-            # Only its type and place: the text of a stranger's exception may hold what it choked on.
-            log.error("failed: %s", _where(error))  # noqa: TRY400 - a traceback would show values
-            failure = Unavailable(ErrorCode.AUTH_UNAVAILABLE, "the authorization service failed; try again")
-            return self._refuse(failure, incoming, target, now=now)
-        else:
-            return answer
+            return self._refused(error, headers, now=now)
+        return Caller(headers, question, identity)
 
-    def _answered_before(self, asked: Asked, now: float) -> Answer | None:
-        """Return the 200 that the same question got, if everything it stood on still stands."""
-        known = self._answers.get(asked)
-        if known is None or known.policy is not self._policy_file.policy:
-            return None
-        # Within DECISION_TTL of its end a credential's answer must say less, so it is made anew.
-        if not self._still_holds(known.verified, now + self._settings.decision_ttl):
-            return None
-        identity = known.verified.identity
-        self._check_revoked(identity)
-        aging = self._groups if identity.method is AuthMethod.SESSION_COOKIE else None
-        if aging is not None and not aging.holds(identity, now=now):
-            return None
-        return known.answer
+    def welcome(self, caller: Caller, *, now: float) -> Answer:
+        """Answer whether this caller may send anything: that takes a grant on the server. Never raises."""
+        try:
+            return self._decided(caller, message.NOTHING)
+        except Exception as error:  # noqa: BLE001 - see above
+            return self._refused(error, caller.headers, now=now)
 
-    async def identify(self, credential: Credential, incoming: contract.Incoming, *, now: float) -> Verified:
-        """Verify the credential; raises Unauthenticated, or Unavailable where no keys are known."""
-        name = type(credential), hashlib.sha256(credential.raw.encode()).digest()
-        verified = self._known.get(name)
-        if verified is None or not self._still_holds(verified, now):
-            match credential:
-                case BearerToken(raw=raw):
-                    verified = await self._verify_token(raw, now)
-                case SessionCookie(raw=raw):
-                    verified = Verified(self._verify_session(raw, now))
-            self._known.put(name, verified)
-        if verified.pool is not None:
-            _agree_on_pool(verified.pool, incoming)
-        self._check_revoked(verified.identity)
-        if self._groups is not None and verified.identity.method is AuthMethod.SESSION_COOKIE:
-            return Verified(await self._groups.of(verified.identity, now=now))
-        return verified
+    def judge(self, caller: Caller, body: bytes, *, now: float) -> Answer:
+        """Decide on the message and return the response for it. Never raises: what fails is a 503."""
+        rpc_id, asked = "", message.NOTHING
+        try:
+            request.check_body(caller.headers, caller.question, len(body))
+            if body:
+                envelope = message.parse(body)
+                rpc_id = envelope.id
+                asked = message.describe(envelope)
+            request.compare(caller.headers, asked)
+            return self._decided(caller, asked)
+        except Exception as error:  # noqa: BLE001 - see above
+            return self._refused(error, caller.headers, now=now, rpc_id=rpc_id, asked=asked)
 
-    def _check_revoked(self, identity: Identity) -> None:
-        if self._revocations is not None:
-            self._revocations.check(identity)
+    def _decided(self, caller: Caller, asked: Message) -> Answer:
+        identity, policy = caller.identity, self._policy_file.policy
+        target = Target(caller.question.server, asked.method, asked.names)
+        rights = (target, identity.scopes, identity.groups, policy.digest)
+        decision = self._decisions.get(rights)
+        if decision is None:
+            decision = _decide(policy, identity, target)
+            self._decisions.put(rights, decision)
+        return responses.allowed(identity, decision.headers, _told(asked, caller.headers))
 
-    def _still_holds(self, verified: Verified, now: float) -> bool:
-        """Tell whether a new look would find the same: it is not over, and its key still vouches for it."""
-        if now >= verified.identity.expires_at:
-            return False
-        return verified.pool is None or self._keys.holds(verified.pool, verified.kid, verified.key)
-
-    async def _verify_token(self, raw: str, now: float) -> Verified:
-        token = jws.parse(raw, max_length=self._settings.max_token_length)
-        key, pool = await self._keys.get(token)
-        payload = jws.verify(token, key)
-        return Verified(cognito_claims.verify(payload, pool, self._rules, now=now), token.kid, key, pool)
-
-    def _verify_session(self, raw: str, now: float) -> Identity:
-        keys, max_age = self._settings.secret_keys, self._settings.session_max_age
-        if not keys:
-            raise Unauthenticated(
-                ErrorCode.SESSION_INVALID,
-                "this gateway accepts no session cookies: SECRET_KEY is not set",
-            )
-        return session_cookie.verify(raw, keys, max_age=max_age, now=now)
-
-    def _permit(
-        self, identity: Identity, target: Target, current: grants.Policy, rights: Rights | None
-    ) -> Permit:
-        """Judge the call; raises Forbidden with the scope that would help, where a token could carry one."""
-        scopes = current.effective_scopes(identity)
-        decision = grants.decide(current, scopes, target)
-        if isinstance(decision, Denied):
-            code = ErrorCode.ACCESS_DENIED if decision.server_known else ErrorCode.SERVER_UNKNOWN
-            raise Forbidden(code, decision.reason, scope=_scope_to_ask_for(current, identity, target))
-        tools = grants.allowed_tools(current, scopes, target.server)
-        told = responses.call_headers(target, scopes=scopes, groups=identity.groups, tools=tools)
-        question = filter(None, rights[0]) if rights else ()
-        names = (name.value for name in target.names)
-        texts = [*question, *names, *scopes, *identity.groups, *(value for _, value in told)]
-        permit = Permit(target, told, 1000 + _weight(texts))
-        if rights:
-            self._permits.put(rights, permit)
-        return permit
-
-    def _refuse(
+    def _refused(
         self,
-        refusal: Refusal,
-        incoming: contract.Incoming,
-        target: Target | None,
+        error: Exception,
+        headers: Headers,
         *,
         now: float,
+        rpc_id: str = "",
+        asked: Message = message.NOTHING,
     ) -> Answer:
-        about = self._about(incoming)
-        answer = responses.refused(refusal, about, now=now)
+        if not isinstance(error, Refusal):
+            # Only its type and place: the text of a stranger's exception may hold what it choked on.
+            log.error("failed: %s", _where(error))
+            error = Unavailable(ErrorCode.AUTH_UNAVAILABLE, "the authorization service failed; try again")
+        about = self._about(headers, rpc_id)
+        answer = responses.refused(error, about, now=now)
         fields: dict[str, object] = {
             "status": answer.status,
-            "error_code": refusal.code.value,
-            "message": refusal.message,
+            "error_code": error.code.value,
+            "message": error.message,
             "request_id": about.request_id,
         }
-        if target is not None:
-            asked = contract.encode(grants.describe(target)[:300])
-            fields |= {"server": target.server, "target": asked}
+        if asked.method is not None:
+            server = "".join(headers.every(contract.MCP_SERVER)[:1])
+            described = grants.describe(Target(server, asked.method, asked.names))
+            fields |= {"server": server, "target": contract.encode(described[:300])}
         log.info("refused", extra={"fields": fields})
-        return answer
+        return responses.for_nginx(answer, about, _told(asked, headers))
 
-    def _about(self, incoming: contract.Incoming) -> responses.About:
-        issuer = self._settings.pools[0].issuers[0]
-        server = "".join(incoming.every(contract.MCP_SERVER)[:1])
-        path = "".join(incoming.every(contract.ORIGINAL_URI)[:1]).partition("?")[0]
+    def _about(self, headers: Headers, rpc_id: str) -> responses.About:
+        server = "".join(headers.every(contract.MCP_SERVER)[:1])
+        target = "".join(headers.every(contract.ORIGINAL_URI)[:1])
+        path = target.partition("?")[0]
         metadata = ""
-        if server and path.startswith(f"/{server}") and _PATH.fullmatch(path):
-            metadata = f"{self._settings.gateway_url}/.well-known/oauth-protected-resource{path}"
+        if (
+            server
+            and path.startswith(f"/{server}")
+            and len(path) <= MAX_PATH
+            and _METADATA_PATH.fullmatch(path)
+        ):
+            metadata = f"{self._gateway_url}/.well-known/oauth-protected-resource{path}"
         return responses.About(
-            request_id=contract.encode("".join(incoming.every(contract.REQUEST_ID)[:1])[:128]),
+            request_id=contract.encode("".join(headers.every(contract.REQUEST_ID)[:1])[:128]),
             resource_metadata=metadata,
-            discovery_url=f"{issuer}/.well-known/openid-configuration",
+            discovery_url=f"{self._issuer}/.well-known/openid-configuration",
+            id=rpc_id,
+            sign_in=self._sign_in(target) if _is_person(headers) else "",
         )
 
+    def _sign_in(self, target: str) -> str:
+        here = target if len(target) <= MAX_PATH else "/"
+        return f"{self._gateway_url}{contract.LOGIN}?redirect={quote(here, safe='')}"
 
-def _weight(texts: Collection[Sized]) -> int:
-    return sum(map(len, texts)) + 60 * len(texts)
+
+def _decide(policy: Policy, identity: Identity, target: Target) -> Decision:
+    """Judge the call; raises Forbidden with the scope that would help, where a token could carry one."""
+    scopes = policy.effective_scopes(identity)
+    decision = grants.decide(policy, scopes, target)
+    if isinstance(decision, Denied):
+        code = ErrorCode.ACCESS_DENIED if decision.server_known else ErrorCode.SERVER_UNKNOWN
+        raise Forbidden(code, decision.reason, scope=_scope_to_ask_for(policy, identity, target))
+    tools = grants.allowed_tools(policy, scopes, target.server)
+    headers = responses.call_headers(target, scopes=scopes, groups=identity.groups, tools=tools)
+    texts = [
+        *(name.value for name in target.names),
+        *scopes,
+        *identity.groups,
+        *(value for _, value in headers),
+    ]
+    return Decision(headers, 1000 + sum(map(len, texts)) + 60 * len(texts))
 
 
-def _scope_to_ask_for(current: grants.Policy, identity: Identity, target: Target) -> str:
+def _scope_to_ask_for(policy: Policy, identity: Identity, target: Target) -> str:
     """Name the scope that a new token would need, where one could carry it.
 
     Cognito's custom scopes always read `resource-server/name`; any other is reached by a group alone, and
@@ -265,19 +197,27 @@ def _scope_to_ask_for(current: grants.Policy, identity: Identity, target: Target
     """
     if identity.method is not AuthMethod.JWT:
         return ""
-    return next((scope for scope in grants.scopes_allowing(current, target) if "/" in scope), "")
+    return next((scope for scope in grants.scopes_allowing(policy, target) if "/" in scope), "")
 
 
-def _agree_on_pool(pool: Pool, incoming: contract.Incoming) -> None:
-    """Hold the caller to the pool it names (the MCP Gateway Registry's agents do); naming adds none."""
-    if incoming.get(contract.USER_POOL_ID) not in {None, "", pool.id}:
-        raise Unauthenticated(
-            ErrorCode.INVALID_ISSUER, "the token is not from the pool that X-User-Pool-Id names"
-        )
-    if incoming.get(contract.REGION) not in {None, "", pool.region}:
-        raise Unauthenticated(
-            ErrorCode.INVALID_ISSUER, "the token is not from the region that X-Region names"
-        )
+def _told(asked: Message, headers: Headers) -> HeaderPairs:
+    """Return what nginx does with a request: what its log says of it, and the cookies that go on."""
+    told = []
+    if asked.method is not None:
+        told.append((contract.LOG_METHOD, asked.method.encode()))
+    if asked.name:
+        told.append((contract.LOG_NAME, contract.encode(asked.name).encode()))
+    if cookies := headers.every(contract.COOKIE):
+        told.append((contract.BACKEND_COOKIE, without_ours(cookies).encode("latin-1")))
+    return told
+
+
+def _is_person(headers: Headers) -> bool:
+    """Tell whether somebody opens a page: programs offer a token, or ask for something else than a page."""
+    if headers.every(contract.ORIGINAL_METHOD) != ["GET"] or headers.every(contract.AUTHORIZATION):
+        return False
+    modes = set(headers.every(contract.SEC_FETCH_MODE))
+    return modes <= {"navigate"} and bool(_PAGE.search(",".join(headers.every(contract.ACCEPT))))
 
 
 def _where(error: Exception) -> str:

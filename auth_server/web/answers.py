@@ -87,7 +87,7 @@ def refused(visit: Visit, error: Exception) -> Response:
             log.error("failed", extra={"fields": {"exception": type(error).__name__, "path": _path(visit)}})
             problem = problem_of(Unavailable(ErrorCode.AUTH_UNAVAILABLE, "this gateway failed; try again"))
     about = visit.about
-    answer = responses.refused(problem.refusal, about, now=visit.now, to_client=True)
+    answer = responses.refused(problem.refusal, about, now=visit.now)
     fields = {
         "status": answer.status,
         "error_code": problem.refusal.code.value,
@@ -97,7 +97,6 @@ def refused(visit: Visit, error: Exception) -> Response:
     }
     log.info("refused", extra={"fields": fields})
     given = {name.decode(): value.decode() for name, value in answer.headers}
-    del given[h.AUTH_ERROR_BODY.decode()]  # for nginx, which cannot read a subrequest's body
     del given["content-length"]
     if visit.is_person:
         response = page(

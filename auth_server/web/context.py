@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from auth_server import contract
-from auth_server.errors import ErrorCode, Forbidden, InvalidRequest, Unauthenticated
+from auth_server.errors import ErrorCode, Forbidden, InvalidRequest, TooLarge, Unauthenticated
+from auth_server.identity.credentials import cookies, credential
 from auth_server.validate.responses import About
 
 if TYPE_CHECKING:
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from auth_server.config.settings import Settings
+    from auth_server.headers import Headers
     from auth_server.identity.groups import SessionGroups
-    from auth_server.identity.keys import Keys
+    from auth_server.identity.identify import Identifier
     from auth_server.identity.revocations import Revocations
+    from auth_server.identity.tokens import Tokens
     from auth_server.model import Identity
     from auth_server.oauth.provider import Provider
     from auth_server.policy.watcher import PolicyFile
-    from auth_server.validate.validate import Validator
 
 MAX_BODY = 64 * 1024
 
@@ -32,8 +34,8 @@ class Web:
     """What the endpoints work with."""
 
     settings: Settings
-    keys: Keys
-    validator: Validator
+    tokens: Tokens
+    identifier: Identifier
     policy_file: PolicyFile
     provider: Provider
     revocations: Revocations
@@ -67,7 +69,7 @@ class Visit:
     web: Web
     request: Request
     now: float
-    incoming: contract.Incoming
+    headers: Headers
     _set: list[tuple[str, str, int, str]] = field(default_factory=list, repr=False)
 
     @property
@@ -78,13 +80,13 @@ class Visit:
     @property
     def is_person(self) -> bool:
         """Whether somebody is looking at this through a browser: programs get JSON."""
-        return "text/html" in ",".join(self.incoming.every(b"accept")).lower()
+        return "text/html" in ",".join(self.headers.every(contract.ACCEPT)).lower()
 
     @property
     def about(self) -> About:
         """What an error answer says of this request."""
         issuer = self.web.settings.pools[0].issuers[0]
-        request_id = "".join(self.incoming.every(contract.REQUEST_ID)[:1])[:128]
+        request_id = "".join(self.headers.every(contract.REQUEST_ID)[:1])[:128]
         return About(contract.encode(request_id), "", f"{issuer}/.well-known/openid-configuration")
 
     def query(self) -> dict[str, str]:
@@ -100,21 +102,20 @@ class Visit:
 
     def cookies(self) -> list[tuple[str, str]]:
         """Return all cookies, as they came."""
-        return contract.cookies(self.incoming.every(contract.COOKIE))
+        return cookies(self.headers.every(contract.COOKIE))
 
     async def body(self) -> bytes:
-        """Return the body; raises InvalidRequest for one that is too large."""
+        """Return the body; raises TooLarge."""
         body = bytearray()
         async for chunk in self.request.stream():
             body += chunk
             if len(body) > MAX_BODY:
-                raise InvalidRequest(f"the body is larger than {MAX_BODY} bytes")
+                raise TooLarge(f"the body is larger than {MAX_BODY} bytes")
         return bytes(body)
 
     async def who(self) -> Identity:
         """Return who is asking, by token or cookie, as `/validate` would; raises a Refusal."""
-        credential = contract.credential(self.incoming)
-        return (await self.web.validator.identify(credential, self.incoming, now=self.now)).identity
+        return await self.web.identifier.identify(credential(self.headers), self.headers, now=self.now)
 
     async def signed_in(self) -> Identity | None:
         """Return who is signed in in this browser; None where nobody is."""
@@ -128,8 +129,8 @@ class Visit:
 
         A page cannot leave out or choose `Origin` and `Sec-Fetch-Site`; programs send neither.
         """
-        origin = self.incoming.get(b"origin")
-        site = self.incoming.get(b"sec-fetch-site")
+        origin = self.headers.get(contract.ORIGIN)
+        site = self.headers.get(contract.SEC_FETCH_SITE)
         if origin not in {None, self.web.settings.gateway_url} or (
             origin is None and site not in {None, "same-origin", "none"}
         ):
@@ -138,7 +139,7 @@ class Visit:
     @property
     def elsewhere(self) -> bool:
         """Whether the browser came by another name of the gateway's host than the one Cognito returns to."""
-        host = self.incoming.get(b"x-forwarded-host")
+        host = self.headers.get(contract.HOST)
         own = urlsplit(self.web.settings.gateway_url)
         return bool(host) and urlsplit(f"{own.scheme}://{host}").netloc.lower() != own.netloc
 

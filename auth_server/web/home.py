@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from auth_server import contract
+from auth_server.contract import LOGIN, LOGOUT
 from auth_server.errors import InvalidRequest, NotHere, Unauthenticated
+from auth_server.identity.credentials import session_cookies
 from auth_server.oauth.cognito import CognitoError
 from auth_server.policy.overview import overview
 from auth_server.web import answers, pages
-from auth_server.web.login import LOGIN
-from auth_server.web.session import LOGOUT, described
+from auth_server.web.session import described
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -32,7 +33,7 @@ async def home(web: Web, visit: Visit) -> Response:
     except (Unauthenticated, InvalidRequest) as refusal:
         if not visit.is_person:
             raise
-        was_signed_in = bool(contract.session_cookies(visit.incoming.every(contract.COOKIE)))
+        was_signed_in = bool(session_cookies(visit.headers.every(contract.COOKIE)))
         visit.drop_session()
         return answers.page(
             "signed_out",

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from auth_server import contract
+from auth_server.contract import CALLBACK, LOGIN
 from auth_server.errors import Refusal
-from auth_server.identity import cognito_claims, jws, session_cookie
+from auth_server.identity import cognito_claims, session_cookie
 from auth_server.identity.revocations import RevocationKind
 from auth_server.model import AuthMethod
 from auth_server.oauth import sign_in
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from auth_server.web.context import Visit, Web
 
 log = logging.getLogger("auth_server")
-
-LOGIN = "/oauth2/login/cognito"
-CALLBACK = "/oauth2/callback/cognito"
 
 _ERROR = re.compile(r"[a-z_]{1,40}")  # RFC 6749's and OpenID Connect's error codes are such words
 
@@ -128,14 +126,9 @@ async def _person(
     except CognitoError as failure:
         log.warning("code not exchanged", extra={"fields": {"reason": str(failure)[:300]}})
         raise problems.refused_code(failure, redirect_uri=redirect_uri) from None
-    asked = cognito_claims.SignIn(settings.client_id, pending.nonce, answer.access_token)
+    asked = cognito_claims.SignIn(pending.nonce, answer.access_token)
     try:
-        token = jws.parse(answer.id_token, max_length=settings.max_token_length)
-        key, _ = await web.keys.get(token)
-        # Of the pool that was asked, whatever other pools are trusted.
-        person = cognito_claims.verify_sign_in(
-            jws.verify(token, key), settings.pools[0], asked, now=visit.now
-        )
+        person = await web.tokens.signed_in(answer.id_token, asked, now=visit.now)
     except Refusal as refusal:
         raise problems.refused_token(refusal) from None
     return person, answer.refresh_token

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from auth_server.contract import SERVER_NAME_PATTERN, WELL_KNOWN
 from auth_server.errors import InvalidRequest
 from auth_server.web import answers
 
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 
     from auth_server.web.context import Visit, Web
 
-RESOURCE = "/.well-known/oauth-protected-resource/{resource:path}"
-AUTHORIZATION_SERVER = "/.well-known/oauth-authorization-server/oauth"
+RESOURCE = f"{WELL_KNOWN}protected-resource/{{resource:path}}"
+AUTHORIZATION_SERVER = f"{WELL_KNOWN}authorization-server/oauth"
 
-_RESOURCE = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}(?:/[A-Za-z0-9._~-]+)*/?")
+_RESOURCE = re.compile(rf"{SERVER_NAME_PATTERN}(?:/[A-Za-z0-9._~-]+)*/?")
 
 
 async def resource(web: Web, visit: Visit) -> Response:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.routing import Route
 
-from auth_server import contract
+from auth_server.contract import ASSETS, CALLBACK, LOGIN, LOGOUT, SESSION
 from auth_server.errors import NotHere, WrongMethod
+from auth_server.headers import Headers, listener
+from auth_server.validate.request import Site, check
 from auth_server.web import answers, home, login, metadata, session
 from auth_server.web.context import Visit, Web
 
@@ -26,14 +28,14 @@ def routes(web: Web) -> list[Route]:
     """Return the routes for people and their commands; the last takes what no other does."""
     table: list[tuple[str, str, Handler]] = [
         ("GET", "/", home.home),
-        ("GET", login.LOGIN, login.login),
-        ("GET", login.CALLBACK, login.callback),
-        ("GET", session.LOGOUT, session.logout),
-        ("POST", session.LOGOUT, session.logout),
-        ("GET", "/session", session.show),
-        ("POST", "/session", session.create),
-        ("DELETE", "/session", session.delete),
-        ("GET", "/assets/{digest}/{name}", home.asset),
+        ("GET", LOGIN, login.login),
+        ("GET", CALLBACK, login.callback),
+        ("GET", LOGOUT, session.logout),
+        ("POST", LOGOUT, session.logout),
+        ("GET", SESSION, session.show),
+        ("POST", SESSION, session.create),
+        ("DELETE", SESSION, session.delete),
+        ("GET", f"{ASSETS}{{digest}}/{{name}}", home.asset),
         ("GET", metadata.RESOURCE, metadata.resource),
         ("GET", metadata.AUTHORIZATION_SERVER, metadata.authorization_server),
     ]
@@ -49,13 +51,15 @@ class _Endpoint:
 
     def __init__(self, web: Web, handlers: dict[str, Handler]) -> None:
         self._web = web
+        self._site = Site.of(web.settings.gateway_url, web.settings.allowed_hosts)
         self._handlers = handlers | {"HEAD": handlers["GET"]} if "GET" in handlers else handlers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, whatever happens: a person gets a page, and nobody a session by mistake."""
         request = Request(scope, receive)
-        visit = Visit(self._web, request, time.time(), contract.Incoming(request.headers.raw))
+        visit = Visit(self._web, request, time.time(), Headers(request.headers.raw))
         try:
+            check(visit.headers, self._site, listener=listener(scope))
             response = await self._handler(request.method)(self._web, visit)
         except Exception as error:  # noqa: BLE001 - see above
             response = answers.refused(visit, error)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from auth_server import contract, strict_json
+from auth_server.contract import LOGOUT
 from auth_server.errors import ErrorCode, InvalidRequest, Unauthenticated, Unavailable
-from auth_server.identity import cognito_claims, jws, session_cookie
+from auth_server.identity import session_cookie
+from auth_server.identity.credentials import credential
 from auth_server.model import AuthMethod, BearerToken
 from auth_server.oauth.cognito import CognitoError
 from auth_server.stores import StoreError
@@ -19,12 +21,11 @@ from auth_server.web.login import end, mint
 if TYPE_CHECKING:
     from starlette.responses import Response
 
+    from auth_server.identity.cognito_claims import Person
     from auth_server.model import Identity
     from auth_server.web.context import Visit, Web
 
 log = logging.getLogger("auth_server")
-
-LOGOUT = "/oauth2/logout/cognito"
 
 
 async def show(web: Web, visit: Visit) -> Response:
@@ -37,17 +38,13 @@ async def create(web: Web, visit: Visit) -> Response:
     visit.check_origin()
     if not web.settings.secret_keys:
         raise problems.not_configured()
-    raw, rules = await _user_token(web, visit)
-    token = jws.parse(raw, max_length=web.settings.max_token_length)
-    key, pool = await web.keys.get(token)
-    payload = jws.verify(token, key)
-    identity = cognito_claims.verify(payload, pool, rules, now=visit.now)
+    person = await _person(web, visit)
+    identity = person.identity
     if identity.resources:
         raise Unauthenticated(
             ErrorCode.INVALID_AUDIENCE,
             "the token is bound to a resource, and a session counts for all; use one that is not bound",
         )
-    person = cognito_claims.person(payload, identity)
     await web.revocations.confirm(identity)
     cookie = mint(web, person, now=visit.now)
     visit.keep_cookie(web.session_cookie, cookie, max_age=web.settings.session_max_age)
@@ -116,25 +113,17 @@ def described(web: Web, identity: Identity) -> dict[str, Any]:
     }
 
 
-async def _user_token(web: Web, visit: Visit) -> tuple[str, cognito_claims.Rules]:
-    """Return the token, from the body or from Authorization, and the rules that it is held to."""
-    settings, uses = web.settings, web.settings.token_uses
-    if visit.incoming.get(contract.AUTHORIZATION) is not None:
-        credential = contract.credential(visit.incoming)
-        raw = credential.raw if isinstance(credential, BearerToken) else ""
-    else:
-        raw, uses = await _id_token(visit), frozenset({cognito_claims.ID})
-    rules = cognito_claims.Rules(
-        clients=settings.allowed_client_ids,
-        token_uses=uses,
-        audiences=frozenset({settings.gateway_url}),
-        max_auth_age=settings.max_auth_age,
-    )
-    return raw, rules
+async def _person(web: Web, visit: Visit) -> Person:
+    """Return the person of the token in Authorization, or of the ID token in the body."""
+    if visit.headers.get(contract.AUTHORIZATION) is None:
+        return await web.tokens.person(await _id_token(visit), now=visit.now, is_id=True)
+    offered = credential(visit.headers)
+    raw = offered.raw if isinstance(offered, BearerToken) else ""
+    return await web.tokens.person(raw, now=visit.now)
 
 
 async def _id_token(visit: Visit) -> str:
-    content = (visit.incoming.get(b"content-type") or "").partition(";")[0].strip().lower()
+    content = (visit.headers.get(contract.CONTENT_TYPE) or "").partition(";")[0].strip().lower()
     if content != "application/json":
         raise InvalidRequest("send application/json with an id_token, or a token in Authorization")
     try:
@@ -157,5 +146,5 @@ async def _logout_url(web: Web) -> str | None:
 
 
 def _is_own_wish(visit: Visit) -> bool:
-    site = visit.incoming.get(b"sec-fetch-site")
+    site = visit.headers.get(contract.SEC_FETCH_SITE)
     return site in {"same-origin", "none"} or (site is None and not visit.is_person)

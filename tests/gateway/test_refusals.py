@@ -75,7 +75,6 @@ UNREADABLE = {
     "bad \\u": TEXT.replace("{}", '"\\u00g0"'),
     "vertical tab as a space": TEXT.replace("{}", "\v{}"),
     "no-break space as a space": TEXT.replace("{}", "\u00a0{}"),
-    "nested deeper than nginx reads": TEXT.replace("{}", "[" * 40 + "]" * 40),
     "nested to exhaust a stack": TEXT.replace("{}", "[" * 100_000 + "]" * 100_000),
 }
 
@@ -889,7 +888,7 @@ PASSING: dict[str, str | bytes] = {
     "names of JavaScript's own": TEXT.replace("{}", '{"constructor":1,"toString":2,"__proto__":3,"hasOwnProperty":4}'),
     "unknown members": TEXT.replace('"id":1', '"id":1,"trace":{"a":1},"nome":"x"'),
     "_meta": compact(call(_meta={"io.modelcontextprotocol/protocolVersion": "2026-07-28", "progressToken": 1})),
-    "20 levels": TEXT.replace("{}", "[" * 20 + "]" * 20),
+    "500 levels": TEXT.replace("{}", "[" * 500 + "]" * 500),
     "1 MB of text": compact(call(arguments={"a": "x" * 1_000_000})),
     "1 MB of another script": json.dumps(call(arguments={"a": "日本" * 170_000}), ensure_ascii=False),
     "1 MB of escapes": compact(call(arguments={"a": '\n"\\' * 160_000})),

@@ -1,0 +1,177 @@
+"""nginx/generated/: what nginx's files must know of this package's names, errors and answers.
+
+`python -m auth_server.gateway.generated` writes them; a test compares. They are committed, so that whoever reads
+nginx's files finds all of them there.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from auth_server import contract
+from auth_server.errors import (
+    ErrorCode,
+    Forbidden,
+    InvalidRequest,
+    NotHere,
+    Refusal,
+    TooLarge,
+    Unavailable,
+    UpstreamLate,
+    UpstreamUnavailable,
+    WrongMethod,
+)
+from auth_server.gateway.nginx import nginx_folder
+from auth_server.validate import request, responses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_HEAD = (
+    "# Generated from auth_server/contract.py by `python -m auth_server.gateway.generated`. Do not edit.\n"
+)
+
+# What nginx has to say by itself, and where: it reads the request before the sidecar can, or has nobody to ask.
+_OWN_ERRORS: dict[str, Refusal] = {
+    "= /gateway/malformed": InvalidRequest(
+        "the request is not one that HTTP allows, or its headers are too large"
+    ),
+    "@not_found": NotHere("no MCP server has this path; expected /<server>/…", code=ErrorCode.SERVER_UNKNOWN),
+    "@method_not_allowed": WrongMethod(
+        f"only {', '.join(request.METHODS)} are used here", allowed=request.METHODS
+    ),
+    "@too_large": TooLarge("the body is larger than this gateway reads, or came in too many small chunks"),
+    "@unavailable": Unavailable(
+        ErrorCode.AUTH_UNAVAILABLE, "the gateway cannot decide now; try again in a moment"
+    ),
+    "@unreachable": UpstreamUnavailable("the MCP server behind the gateway does not answer"),
+    "@late": UpstreamLate("the MCP server behind the gateway does not answer in time"),
+    "@unknown_server": Forbidden(ErrorCode.SERVER_UNKNOWN, "this gateway has no server of that name"),
+}
+_WIDTH = 118
+_REFUSED = (400, 401, 403, 404, 405, 413, 421, 503)
+
+
+def files() -> dict[str, str]:
+    """Return the text of each file by its name."""
+    return {
+        "backend.conf": "".join((_HEAD, *_backend())),
+        "server.conf": "".join((_HEAD, *_server())),
+        "sidecar.conf": "".join((_HEAD, *_sidecar())),
+    }
+
+
+def _sidecar() -> Iterator[str]:
+    yield from _filled(
+        f"proxy_set_header {_title(name)} {said};" for name, said in contract.SAID_BY_NGINX.items()
+    )
+
+
+def _backend() -> Iterator[str]:
+    yield "# Every identity header is overwritten, also with nothing: a client's own never gets through.\n"
+    yield from _filled(f"proxy_set_header {_title(name)} {_variable(name)};" for name in contract.IDENTITY)
+    yield "# Names that others trust, and what was meant for this gateway alone.\n"
+    said = {_title(name) for name in (*contract.SAID_BY_NGINX, *contract.TO_NGINX) if name.startswith(b"x-")}
+    cleared = sorted({*contract.NEVER_PASSED, *said} - {_title(contract.REQUEST_ID)})
+    yield from _filled(f'proxy_set_header {title} "";' for title in cleared)
+
+
+def _title(name: bytes) -> str:
+    return name.decode().title()
+
+
+def _underscored(name: bytes) -> str:
+    return name.decode().replace("-", "_")
+
+
+def _variable(name: bytes) -> str:
+    """Return nginx's variable for what the sidecar said in this header."""
+    return f"$auth_{_underscored(name).removeprefix('x_').removeprefix('auth_')}"
+
+
+def _server() -> Iterator[str]:
+    yield from _filled(
+        f"auth_request_set {_variable(name)} $upstream_http_{_underscored(name)};"
+        for name in (*contract.IDENTITY, *contract.TO_NGINX)
+    )
+    yield f'location ~ "^/(?:{"|".join(_pages())})" {{\n    include page.conf;\n}}\n'
+    server = f"(?<mcp_server>{contract.SERVER_NAME_PATTERN})"
+    yield f'location ~ "^/{server}(?:/|$)" {{\n    include mcp.conf;\n}}\n'
+    yield "# What the sidecar refused, in its own words.\n"
+    yield from _location("@refused", _REFUSED_HEADERS, [*_refused(), "return 500;"])
+    yield "# What nginx has to say by itself.\n"
+    for place, refusal in _OWN_ERRORS.items():
+        about = responses.About(request_id="$request_id")
+        body = responses.error_body(refusal, about, timestamp="$mcp_timestamp")
+        said = [f"return {responses.status_of(refusal)} '{body}';"]
+        yield from _location(place, _own_headers(refusal), said)
+
+
+_REFUSED_HEADERS = {
+    contract.AUTH_ERROR: _variable(contract.AUTH_ERROR),
+    contract.WWW_AUTHENTICATE: "$mcp_challenge",
+    contract.ALLOW: _variable(contract.ALLOW),
+    contract.RETRY_AFTER: _variable(contract.RETRY_AFTER),
+}
+
+
+def _refused() -> Iterator[str]:
+    yield "error_page 500 = @unavailable;"
+    location = _variable(contract.AUTH_LOCATION)
+    yield f"if ({location}) {{ return 302 {location}; }}"
+    for status in _REFUSED:
+        told = f"{_variable(contract.AUTH_STATUS)} = {status}"
+        yield f"if ({told}) {{ return {status} {_variable(contract.AUTH_ERROR_BODY)}; }}"
+
+
+def _own_headers(refusal: Refusal) -> dict[bytes, str]:
+    headers = {contract.AUTH_ERROR: refusal.code.value}
+    match refusal:
+        case WrongMethod(allowed=methods):
+            headers[contract.ALLOW] = f'"{", ".join(methods)}"'
+        case Unavailable(retry_after=seconds):
+            headers[contract.RETRY_AFTER] = str(seconds)
+    return headers
+
+
+def _location(place: str, headers: dict[bytes, str], lines: list[str]) -> Iterator[str]:
+    common = ["default_type application/json;", "add_header Cache-Control no-store always;"]
+    common += [f"add_header {_title(name)} {value} always;" for name, value in headers.items()]
+    yield f"location {place} {{\n"
+    for line in _filled(["internal;", *common] if place.startswith("=") else common):
+        yield f"    {line}"
+    for line in lines:
+        yield f"    {line}\n"
+    yield "}\n"
+
+
+def _filled(directives: Iterable[str]) -> Iterator[str]:
+    """Yield lines that hold as many of these directives as fit."""
+    line = ""
+    for directive in directives:
+        if line and len(line) + len(directive) >= _WIDTH:
+            yield f"{line}\n"
+            line = ""
+        line = f"{line} {directive}".strip()
+    yield f"{line}\n"
+
+
+def _pages() -> Iterator[str]:
+    """Yield the paths of the sidecar's own pages as expressions, without the slash before them."""
+    yield "$"
+    for path in (contract.SESSION, contract.LOGIN, contract.CALLBACK, contract.LOGOUT):
+        yield f"{re.escape(path[1:])}$"
+    for prefix in (contract.ASSETS, contract.WELL_KNOWN):
+        yield re.escape(prefix[1:])
+
+
+def main() -> None:
+    """Write the files."""
+    folder = nginx_folder() / "generated"
+    for name, text in files().items():
+        (folder / name).write_text(text)
+
+
+if __name__ == "__main__":
+    main()
