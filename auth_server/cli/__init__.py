@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from auth_server import __version__
-from auth_server.cli import agent, person, questions, revoke, run
+from auth_server.cli import agent, nginx_conf, person, questions, revoke, run
 from auth_server.cli.errors import CommandError, WrongUseError
 from auth_server.cli.output import complain
 from auth_server.errors import ConfigurationError
@@ -63,6 +63,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="auth-server", description="The door in front of MCP servers.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (run, questions, revoke, agent, person):
+    for module in (run, nginx_conf, questions, revoke, agent, person):
         module.register(commands)
     return parser

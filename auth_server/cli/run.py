@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from auth_server.gateway.nginx import McpServer, Plan
 
 _PORTS = range(1, 65536)
+_NAMES_OF_GATEWAY_URL = {"GATEWAY_URL", "GATEWAY_URL_FILE", "REGISTRY_URL", "REGISTRY_URL_FILE"}
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -124,7 +125,8 @@ def _gateway(arguments: argparse.Namespace) -> int:
     from auth_server.stores import open_store
 
     environ = environment()
-    environ.setdefault("GATEWAY_URL", environ.get("REGISTRY_URL", "") or _url_of(arguments.listen))
+    if not _NAMES_OF_GATEWAY_URL & environ.keys():
+        environ["GATEWAY_URL"] = _url_of(arguments.listen)
     settings = _settings(environ)
     load(settings.scopes_file)
     open_store(settings.revocation_url).prepare()

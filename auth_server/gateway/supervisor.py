@@ -63,7 +63,9 @@ async def run(
             str(plan.workers),
         ]
         sidecar = Child("auth-server", serve, environ, stop_signal=signal.SIGTERM)
-        children = [*companions, sidecar, Child("nginx", nginx, environ, stop_signal=signal.SIGQUIT)]
+        # No setting and no secret: a process has its whole environment in its memory.
+        bare = {"PATH": environ.get("PATH", os.defpath), "TZ": "UTC"}
+        children = [*companions, sidecar, Child("nginx", nginx, bare, stop_signal=signal.SIGQUIT)]
         addresses: list[_Address] = [(socket.AF_INET, address) for address in companion_addresses]
         addresses += [(socket.AF_UNIX, str(uds)), _address(plan.listen)]
         await _supervise(children, addresses, on_ready)

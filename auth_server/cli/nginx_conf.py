@@ -1,0 +1,48 @@
+"""`auth-server nginx-conf`: nginx's part of the settings, as `gateway` writes it for itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command and its options."""
+    parser = commands.add_parser("nginx-conf", help="print nginx's part of the settings, for nginx elsewhere")
+    parser.add_argument("--listen", default="8080", help="where nginx listens (default %(default)s)")
+    parser.add_argument(
+        "--sidecar",
+        action="append",
+        required=True,
+        metavar="ADDRESS",
+        help="where a sidecar listens, as nginx writes it: unix:/path or host:port; may be repeated",
+    )
+    parser.add_argument(
+        "--ca-file",
+        default="/etc/ssl/certs/ca-certificates.crt",
+        help="certificates that nginx trusts upstream (default %(default)s)",
+    )
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write this file, whole, instead of printing")
+    parser.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the configuration, or put it in its place."""
+    from auth_server.cli.output import say
+    from auth_server.config.settings import environment, some_settings
+    from auth_server.gateway.nginx import Listener, gateway_conf
+
+    settings = some_settings(environment(), "MAX_BODY_SIZE")
+    listener = Listener(arguments.listen, tuple(arguments.sidecar), arguments.ca_file)
+    text = gateway_conf(listener, max_body_size=settings.max_body_size)
+    if arguments.write is None:
+        say(text.rstrip("\n"))
+        return 0
+    draft = arguments.write.with_name(f"{arguments.write.name}.draft")
+    draft.write_text(text)
+    draft.chmod(0o644)
+    draft.replace(arguments.write)
+    return 0
