@@ -60,7 +60,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "COGNITO_CLIENT_ID": cognito.CLIENT,
         "COGNITO_ALLOWED_CLIENT_IDS": cognito.AGENT,
         "SECRET_KEY": SECRET_KEY,
-        "DECISION_TTL": "0",
         "LOG_LEVEL": "error",
     }
     (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))

@@ -201,10 +201,10 @@ def test_open_streams_end_cleanly(deploy: Deploy) -> None:
 @pytest.mark.timeout(180)
 def test_missing_settings_are_named(deploy: Deploy) -> None:
     """Without the profile and without a pool `up` fails, nothing is served, and the log says what is missing."""
-    stack = deploy(env="SECRET_KEY=short\nDECISION_TTL=never\n")
+    stack = deploy(env="SECRET_KEY=short\nSESSION_MAX_AGE=never\n")
     assert stack.compose("up", "-d", check=False).returncode != 0
     said = stack.logs("auth-server")
-    for missing in ("COGNITO_USER_POOL_ID", "SECRET_KEY", "DECISION_TTL", "cp .env.example .env"):
+    for missing in ("COGNITO_USER_POOL_ID", "SECRET_KEY", "SESSION_MAX_AGE", "cp .env.example .env"):
         assert missing in said
     assert "Traceback" not in said
     assert not _connects("127.0.0.1", stack.port)

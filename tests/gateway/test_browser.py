@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SESSION = "mcp_gateway_session"
 GRANTED = ("current_time_by_timezone", {"tz_name": "Europe/Berlin"})
 REFUSED = ("convert_time", {})
-IN_FORCE = 1 + 5  # seconds until an end is known everywhere: the store's, and DECISION_TTL
+IN_FORCE = 1  # seconds until an end is known everywhere
 
 
 @dataclass

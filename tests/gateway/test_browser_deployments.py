@@ -43,7 +43,7 @@ def gateway(backend: Backend, folder: Path, settings: dict[str, str], port: int)
     """Run a gateway with these settings in front of the recording backend."""
     scopes = folder / "scopes.yml"
     scopes.write_text(PEOPLE)
-    environ = environment("", scopes) | {"DECISION_TTL": "1"} | settings
+    environ = environment("", scopes) | settings
     environ = {name: value for name, value in environ.items() if value or name != "COGNITO_JWKS_URL"}
     backend.reset()
     with running({"time": backend.url}, environ, port=port, cwd=folder):

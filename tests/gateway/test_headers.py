@@ -497,7 +497,7 @@ def test_no_sidecar(door: Door, tmp_path: Path) -> None:
         jwks.serving(cognito.jwks()) as pool,
         Backend() as backend,
         running(
-            {"time": backend.url}, environment(pool.url, door.scopes, DECISION_TTL="0"), cwd=tmp_path
+            {"time": backend.url}, environment(pool.url, door.scopes), cwd=tmp_path
         ) as gateway,
     ):
         there = Door(gateway, backend, door.secret, door.token, door.scopes)

@@ -27,7 +27,7 @@ def gateway(
     """Run a gateway that asks this endpoint for keys and remembers no decision."""
     for backend in backends:
         backend.reset()
-    environ = environment(endpoint.url, scopes, DECISION_TTL="0", **settings)
+    environ = environment(endpoint.url, scopes, **settings)
     with running({"time": backends[0].url}, environ, cwd=folder) as started:
         yield Door(started, *backends, cognito.mint(now=int(time.time())), scopes)
 

@@ -42,7 +42,7 @@ def own(
     for backend in backends:
         backend.reset()
     first, second = backends
-    environ = environment(key_server.url, scopes, DECISION_TTL="0")
+    environ = environment(key_server.url, scopes)
     servers = {"time": first.url, "secret": second.url}
     options = ["--workers", "2", "--nginx-workers", "2"]
     with running(servers, environ, *options, cwd=tmp_path) as gateway:
@@ -211,23 +211,11 @@ def test_an_edit_is_in_force_in_every_worker(own: Door) -> None:
     until(lambda: in_force(own) == {403}, "the grant is gone", seconds=2.5)
 
 
-def test_decisions_are_forgotten(
-    backends: tuple[Backend, Backend], key_server: KeyServer, scopes: Path, tmp_path: Path
-) -> None:
-    """A 200 that nginx may reuse is not reused for longer than DECISION_TTL."""
-    environ = environment(key_server.url, scopes, DECISION_TTL="1")
-    with running({"time": backends[0].url}, environ, cwd=tmp_path) as gateway:
-        door = Door(gateway, *backends, cognito.mint(now=int(time.time())), scopes)
-        assert status(door) == 200
-        scopes.write_text(scopes.read_text().replace("[granted, ", "[", 1))
-        until(lambda: [status(door) for _ in range(4)] == [403] * 4, "the grant is gone", seconds=2 + 1 + 0.5)
-
-
 BAD_SETTINGS = {
     "no pool": {"COGNITO_USER_POOL_ID": ""},
     "a weak key": {"SECRET_KEY": "secret"},
     "no such file": {"SCOPES_FILE": "/nonexistent/scopes.yml"},
-    "no number": {"DECISION_TTL": "soon"},
+    "no number": {"SESSION_MAX_AGE": "soon"},
     "no URL": {"GATEWAY_URL": "gateway"},
     "another region": {"AWS_REGION": "us-east-1"},
 }

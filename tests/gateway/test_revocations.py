@@ -1,4 +1,4 @@
-"""What was ended is refused everywhere: in every worker of every gateway, through nginx and its remembered answers."""
+"""What was ended is refused everywhere: in every worker of every gateway, through nginx."""
 
 from __future__ import annotations
 
@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from support.redis_server import RedisServer
 
 CALL = compact(call())
-TTL = 1
 # Until every worker knows, and nginx has forgotten; beyond that, what a busy machine needs.
-IN_FORCE, SLACK = 1 + TTL, 2.5
+IN_FORCE, SLACK = 1, 2.5
 OPTIONS = ("--workers", "2", "--nginx-workers", "2")
 
 
@@ -94,7 +93,7 @@ def pair(
         backend.reset()
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(serving(tmp_path / "redis"))
-        environ = environment(key_server.url, scopes, DECISION_TTL=str(TTL), REVOCATION_URL=server.url)
+        environ = environment(key_server.url, scopes, REVOCATION_URL=server.url)
         gateways = [
             stack.enter_context(running({"time": backends[0].url}, environ, *OPTIONS, cwd=tmp_path))
             for _ in range(2)
@@ -194,7 +193,7 @@ def alone(
     """A gateway with the default store: a file in its state folder."""
     for backend in backends:
         backend.reset()
-    environ = environment(key_server.url, scopes, DECISION_TTL=str(TTL))
+    environ = environment(key_server.url, scopes)
     with running({"time": backends[0].url}, environ, *OPTIONS, cwd=tmp_path) as gateway:
         yield Door(gateway, *backends, mint(), scopes), environ
 

@@ -215,8 +215,8 @@ def test_an_error_carries_the_id_of_its_request(door: Door) -> None:
     assert door.post("{").json()["id"] is None
 
 
-def test_a_decision_is_reused_for_the_same_question_alone(door: Door) -> None:
-    """A 200 that nginx keeps opens nothing else: no other name, method, server, credential or pool."""
+def test_a_decision_holds_for_the_same_question_alone(door: Door) -> None:
+    """What one call was allowed opens nothing else: no other name, method, server, credential or pool."""
     uri = rpc("resources/read", {"uri": "doc://open"})
     session = cookie("ada", ("readers",))
     for message in (call(), uri, rpc("subscriptions/listen", listen("doc://open"))):
@@ -247,7 +247,7 @@ def test_a_decision_is_reused_for_the_same_question_alone(door: Door) -> None:
     door.refuses(answer, 401, "INVALID_ISSUER")
 
 
-def test_a_reused_decision_names_its_own_caller(door: Door) -> None:
+def test_a_decision_names_its_own_caller(door: Door) -> None:
     """Two callers with the same question are two callers to the backend."""
     for _ in range(2):
         for user in ("ada", "bob"):

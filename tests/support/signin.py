@@ -75,7 +75,6 @@ class Cognito:
             "COGNITO_CLIENT_SECRET": SECRET,
             "COGNITO_ALLOWED_CLIENT_IDS": "agent",
             "GATEWAY_URL": GATEWAY,
-            "DECISION_TTL": "0",
         } | changes
 
     def change(self, username: str, **changes: Any) -> None:
