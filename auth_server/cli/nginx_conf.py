@@ -25,7 +25,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         default="/etc/ssl/certs/ca-certificates.crt",
         help="certificates that nginx trusts upstream (default %(default)s)",
     )
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write this file, whole, instead of printing")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="write this file, whole, instead of printing"
+    )
     parser.set_defaults(command=run)
 
 

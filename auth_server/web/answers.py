@@ -19,7 +19,7 @@ from auth_server.web.problems import Problem, problem_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from auth_server.web.context import Visit
+    from auth_server.web.context import WebRequest
 
 log = logging.getLogger("auth_server")
 
@@ -70,7 +70,7 @@ def asset(found: pages.Asset, *, exact: bool) -> Response:
     return Response(found.body, 200, _ALWAYS | {"Content-Type": found.media_type, "Cache-Control": kept})
 
 
-def refused(visit: Visit, error: Exception) -> Response:
+def refused(request: WebRequest, error: Exception) -> Response:
     """Return what the person or the program is told; an unforeseen error is 503 and tells nothing."""
     match error:
         case Problem():
@@ -84,27 +84,27 @@ def refused(visit: Visit, error: Exception) -> Response:
             )
         case _:
             # Only its type: the text of a stranger's exception may hold what it choked on.
-            log.error("failed", extra={"fields": {"exception": type(error).__name__, "path": _path(visit)}})
+            log.error("failed", extra={"fields": {"exception": type(error).__name__, "path": _path(request)}})
             problem = problem_of(Unavailable(ErrorCode.AUTH_UNAVAILABLE, "this gateway failed; try again"))
-    about = visit.about
-    answer = responses.refused(problem.refusal, about, now=visit.now)
+    about = request.about
+    answer = responses.refused(problem.refusal, about, now=request.now)
     fields = {
         "status": answer.status,
         "error_code": problem.refusal.code.value,
         "message": problem.refusal.message,
-        "path": _path(visit),
+        "path": _path(request),
         "request_id": about.request_id,
     }
     log.info("refused", extra={"fields": fields})
     given = {name.decode(): value.decode() for name, value in answer.headers}
     del given["content-length"]
-    if visit.is_person:
+    if request.is_person:
         response = page(
             "problem",
             status=answer.status,
             problem=problem,
             request_id=about.request_id,
-            host=visit.web.host,
+            host=request.web.host,
         )
         response.headers.update(given | {"content-type": response.headers["content-type"]})
         return response
@@ -113,8 +113,8 @@ def refused(visit: Visit, error: Exception) -> Response:
     )
 
 
-def _path(visit: Visit) -> str:
-    return h.encode(visit.request.url.path[:200])
+def _path(request: WebRequest) -> str:
+    return h.encode(request.starlette.url.path[:200])
 
 
 def _origin(url: str) -> str:

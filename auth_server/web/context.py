@@ -1,4 +1,4 @@
-"""What the endpoints share, and one visit: the request as it came, and the cookies its answer will set."""
+"""What the endpoints share; one request as it came, with the cookies that its answer will set."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ class Web:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class WebRequest:
     """One request, read with care, at one moment."""
 
     web: Web
-    request: Request
+    starlette: Request
     now: float
     headers: Headers
     _set: list[tuple[str, str, int, str]] = field(default_factory=list, repr=False)
@@ -75,7 +75,7 @@ class Visit:
     @property
     def method(self) -> str:
         """GET, POST or DELETE."""
-        return str(self.request.method)
+        return str(self.starlette.method)
 
     @property
     def is_person(self) -> bool:
@@ -92,7 +92,7 @@ class Visit:
     def query(self) -> dict[str, str]:
         """Return the query's parameters; raises InvalidRequest where one comes twice."""
         try:
-            pairs = parse_qsl(self.request.url.query, keep_blank_values=True, max_num_fields=50)
+            pairs = parse_qsl(self.starlette.url.query, keep_blank_values=True, max_num_fields=50)
         except ValueError:
             raise InvalidRequest("the query holds too much to be read") from None
         values = dict(pairs)
@@ -107,7 +107,7 @@ class Visit:
     async def body(self) -> bytes:
         """Return the body; raises TooLarge."""
         body = bytearray()
-        async for chunk in self.request.stream():
+        async for chunk in self.starlette.stream():
             body += chunk
             if len(body) > MAX_BODY:
                 raise TooLarge(f"the body is larger than {MAX_BODY} bytes")

@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
     from auth_server.model import Identity
     from auth_server.policy.overview import Overview
-    from auth_server.web.context import Visit, Web
+    from auth_server.web.context import Web, WebRequest
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
-async def home(web: Web, visit: Visit) -> Response:
+async def home(web: Web, request: WebRequest) -> Response:
     """Show the page; programs get who they are as JSON, or 401."""
     try:
-        identity = await visit.who()
+        identity = await request.who()
     except (Unauthenticated, InvalidRequest) as refusal:
-        if not visit.is_person:
+        if not request.is_person:
             raise
-        was_signed_in = bool(session_cookies(visit.headers.every(contract.COOKIE)))
-        visit.drop_session()
+        was_signed_in = bool(session_cookies(request.headers.every(contract.COOKIE)))
+        request.drop_session()
         return answers.page(
             "signed_out",
             login=LOGIN,
@@ -42,7 +42,7 @@ async def home(web: Web, visit: Visit) -> Response:
             notice=refusal.message if was_signed_in else "",
             host=web.host,
         )
-    if not visit.is_person:
+    if not request.is_person:
         return answers.data(described(web, identity))
     policy = web.policy_file.policy
     scopes = policy.effective_scopes(identity)
@@ -57,7 +57,7 @@ async def home(web: Web, visit: Visit) -> Response:
         overview=shown,
         until=moment(identity.expires_at),
         until_iso=datetime.fromtimestamp(identity.expires_at, UTC).isoformat(),
-        left=lasting(identity.expires_at - visit.now),
+        left=lasting(identity.expires_at - request.now),
         logout=LOGOUT,
         gateway_url=web.settings.gateway_url,
         host=web.host,
@@ -65,12 +65,12 @@ async def home(web: Web, visit: Visit) -> Response:
     )
 
 
-async def asset(_: Web, visit: Visit) -> Response:
+async def asset(_: Web, request: WebRequest) -> Response:
     """Return a file that the pages refer to."""
-    found = pages.assets().get(visit.request.path_params["name"])
+    found = pages.assets().get(request.starlette.path_params["name"])
     if found is None:
         raise NotHere("no page of this gateway has that file")
-    return answers.asset(found, exact=found.path == visit.request.url.path)
+    return answers.asset(found, exact=found.path == request.starlette.url.path)
 
 
 def configuration(web: Web, identity: Identity, shown: Overview) -> str:

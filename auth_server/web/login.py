@@ -25,67 +25,67 @@ if TYPE_CHECKING:
 
     from auth_server.model import Identity
     from auth_server.oauth.sign_in import Pending
-    from auth_server.web.context import Visit, Web
+    from auth_server.web.context import Web, WebRequest
 
 log = logging.getLogger("auth_server")
 
 _ERROR = re.compile(r"[a-z_]{1,40}")  # RFC 6749's and OpenID Connect's error codes are such words
 
 
-async def login(web: Web, visit: Visit) -> Response:
+async def login(web: Web, request: WebRequest) -> Response:
     """Remember what this sign-in is for, and send the browser to Cognito."""
     if not web.can_sign_in:
         raise problems.not_configured()
-    query = visit.query()
+    query = request.query()
     gateway_url = web.settings.gateway_url
     target = sign_in.return_target(query.get("redirect", "/"), gateway_url)
-    if visit.elsewhere and "here" not in query:
+    if request.elsewhere and "here" not in query:
         # Cognito returns to GATEWAY_URL's host, and cookies of another one would not come along. Once: a
         # proxy that changes the Host would turn this into a circle.
         return answers.redirect(f"{gateway_url}{LOGIN}?{urlencode({'redirect': target, 'here': '1'})}")
     endpoints = await web.provider.endpoints()
-    pending = sign_in.Pending.begin(secrets.token_bytes(96), target, now=visit.now)
+    pending = sign_in.Pending.begin(secrets.token_bytes(96), target, now=request.now)
     keys, path = web.settings.secret_keys, _cookie_path(web)
-    for name in sign_in.superfluous(visit.cookies(), keys, secure=web.is_secure, now=visit.now):
-        visit.drop_cookie(name, path=path)
-    visit.keep_cookie(
+    for name in sign_in.superfluous(request.cookies(), keys, secure=web.is_secure, now=request.now):
+        request.drop_cookie(name, path=path)
+    request.keep_cookie(
         sign_in.cookie_name(pending.state, secure=web.is_secure),
-        pending.sealed(keys, now=visit.now),
+        pending.sealed(keys, now=request.now),
         max_age=sign_in.LIFETIME,
         path=path,
     )
     return answers.redirect(pending.address(endpoints.authorize, web.settings.client_id, _redirect_uri(web)))
 
 
-async def callback(web: Web, visit: Visit) -> Response:
+async def callback(web: Web, request: WebRequest) -> Response:
     """Take Cognito's answer: only that to a question of this browser, and only once."""
     if not web.can_sign_in:
         raise problems.not_configured()
-    query = visit.query()
+    query = request.query()
     state = query.get("state", "")
     keys, secure = web.settings.secret_keys, web.is_secure
-    pending = sign_in.find(state, visit.cookies(), keys, secure=secure, now=visit.now)
+    pending = sign_in.find(state, request.cookies(), keys, secure=secure, now=request.now)
     if pending is None:
-        if await visit.signed_in() is not None:
+        if await request.signed_in() is not None:
             return answers.redirect("/")  # reloaded, or reached with the back button: it was done before
         raise problems.not_begun_here()
-    visit.drop_cookie(sign_in.cookie_name(state, secure=secure), path=_cookie_path(web))
+    request.drop_cookie(sign_in.cookie_name(state, secure=secure), path=_cookie_path(web))
     try:
-        person, refresh_token = await _person(web, visit, query, pending)
+        person, refresh_token = await _person(web, request, query, pending)
     except problems.Problem as problem:
         problem.target = pending.target
         raise
-    await _replace_session(web, visit)
-    cookie = mint(web, person, now=visit.now)
-    visit.keep_cookie(web.session_cookie, cookie, max_age=web.settings.session_max_age)
+    await _replace_session(web, request)
+    cookie = mint(web, person, now=request.now)
+    request.keep_cookie(web.session_cookie, cookie, max_age=web.settings.session_max_age)
     settings = web.settings
     made = session_cookie.verify(
-        cookie, settings.secret_keys, max_age=settings.session_max_age, now=visit.now
+        cookie, settings.secret_keys, max_age=settings.session_max_age, now=request.now
     )
     if web.groups is not None:
-        await web.groups.keep(made, refresh_token, now=visit.now)
+        await web.groups.keep(made, refresh_token, now=request.now)
     fields = {"user": contract.encode(made.username), "session": made.session_id}
-    log.info("signed in", extra={"fields": fields | {"request_id": visit.about.request_id}})
+    log.info("signed in", extra={"fields": fields | {"request_id": request.about.request_id}})
     return answers.redirect(pending.target, status=303)
 
 
@@ -112,7 +112,7 @@ async def end(web: Web, identity: Identity, *, now: float) -> None:
 
 
 async def _person(
-    web: Web, visit: Visit, query: dict[str, str], pending: Pending
+    web: Web, request: WebRequest, query: dict[str, str], pending: Pending
 ) -> tuple[cognito_claims.Person, str]:
     """Return who Cognito says this is, as verified, and their refresh token, if any; raises Problem."""
     error, code, settings = query.get("error"), query.get("code", ""), web.settings
@@ -128,20 +128,20 @@ async def _person(
         raise problems.refused_code(failure, redirect_uri=redirect_uri) from None
     asked = cognito_claims.SignIn(pending.nonce, answer.access_token)
     try:
-        person = await web.tokens.signed_in(answer.id_token, asked, now=visit.now)
+        person = await web.tokens.signed_in(answer.id_token, asked, now=request.now)
     except Refusal as refusal:
         raise problems.refused_token(refusal) from None
     return person, answer.refresh_token
 
 
-async def _replace_session(web: Web, visit: Visit) -> None:
+async def _replace_session(web: Web, request: WebRequest) -> None:
     """End the session that this browser had: who planted it, or copied it, has nothing of the new one."""
-    visit.drop_session()
-    old = await visit.signed_in()
+    request.drop_session()
+    old = await request.signed_in()
     if old is None or old.method is not AuthMethod.SESSION_COOKIE:
         return
     try:
-        await end(web, old, now=visit.now)
+        await end(web, old, now=request.now)
     except StoreError as error:
         log.error("old session not ended", extra={"fields": {"reason": str(error)}})  # noqa: TRY400 - the reason is all
 

@@ -16,7 +16,7 @@ from auth_server.web import answers
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-    from auth_server.web.context import Visit, Web
+    from auth_server.web.context import Web, WebRequest
 
 RESOURCE = f"{WELL_KNOWN}protected-resource/{{resource:path}}"
 AUTHORIZATION_SERVER = f"{WELL_KNOWN}authorization-server/oauth"
@@ -24,14 +24,14 @@ AUTHORIZATION_SERVER = f"{WELL_KNOWN}authorization-server/oauth"
 _RESOURCE = re.compile(rf"{SERVER_NAME_PATTERN}(?:/[A-Za-z0-9._~-]+)*/?")
 
 
-async def resource(web: Web, visit: Visit) -> Response:
+async def resource(web: Web, request: WebRequest) -> Response:
     """Describe one MCP server as a protected resource (RFC 9728, section 2).
 
     Every name is answered for: who asks without a credential does not learn which servers there are. No
     scopes are named, so that clients ask for none: Cognito then grants all that the app client may have, and
     refuses one that asks for a scope too many.
     """
-    path = visit.request.path_params["resource"]
+    path = request.starlette.path_params["resource"]
     if not _RESOURCE.fullmatch(path):
         raise InvalidRequest("the metadata of an MCP server is below its own path: …/<server>/mcp")
     gateway_url = web.settings.gateway_url
@@ -44,7 +44,7 @@ async def resource(web: Web, visit: Visit) -> Response:
     )
 
 
-async def authorization_server(web: Web, _: Visit) -> Response:
+async def authorization_server(web: Web, _: WebRequest) -> Response:
     """Describe Cognito as MCP clients need it (RFC 8414, section 2); CognitoError where it is not known."""
     endpoints = await web.provider.endpoints()
     pool = web.settings.pools[0]

@@ -1,4 +1,4 @@
-"""Which path is answered by what, and how each visit begins and ends."""
+"""Which path is answered by what, and how each request begins and ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from auth_server.errors import NotHere, WrongMethod
 from auth_server.headers import Headers, listener
 from auth_server.validate.request import Site, check
 from auth_server.web import answers, home, login, metadata, session
-from auth_server.web.context import Visit, Web
+from auth_server.web.context import Web, WebRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
-    Handler = Callable[[Web, Visit], Awaitable[Response]]
+    Handler = Callable[[Web, WebRequest], Awaitable[Response]]
 
 
 def routes(web: Web) -> list[Route]:
@@ -56,14 +56,14 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, whatever happens: a person gets a page, and nobody a session by mistake."""
-        request = Request(scope, receive)
-        visit = Visit(self._web, request, time.time(), Headers(request.headers.raw))
+        starlette = Request(scope, receive)
+        request = WebRequest(self._web, starlette, time.time(), Headers(starlette.headers.raw))
         try:
-            check(visit.headers, self._site, listener=listener(scope))
-            response = await self._handler(request.method)(self._web, visit)
+            check(request.headers, self._site, listener=listener(scope))
+            response = await self._handler(request.method)(self._web, request)
         except Exception as error:  # noqa: BLE001 - see above
-            response = answers.refused(visit, error)
-        await visit.finish(response)(scope, receive, send)
+            response = answers.refused(request, error)
+        await request.finish(response)(scope, receive, send)
 
     def _handler(self, method: str) -> Handler:
         if not self._handlers:

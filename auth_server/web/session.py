@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 
     from auth_server.identity.cognito_claims import Person
     from auth_server.model import Identity
-    from auth_server.web.context import Visit, Web
+    from auth_server.web.context import Web, WebRequest
 
 log = logging.getLogger("auth_server")
 
 
-async def show(web: Web, visit: Visit) -> Response:
+async def show(web: Web, request: WebRequest) -> Response:
     """Answer GET /session: who am I."""
-    return answers.data(described(web, await visit.who()))
+    return answers.data(described(web, await request.who()))
 
 
-async def create(web: Web, visit: Visit) -> Response:
+async def create(web: Web, request: WebRequest) -> Response:
     """Answer POST /session: a verified user token becomes a session of this gateway."""
-    visit.check_origin()
+    request.check_origin()
     if not web.settings.secret_keys:
         raise problems.not_configured()
-    person = await _person(web, visit)
+    person = await _person(web, request)
     identity = person.identity
     if identity.resources:
         raise Unauthenticated(
@@ -46,25 +46,25 @@ async def create(web: Web, visit: Visit) -> Response:
             "the token is bound to a resource, and a session counts for all; use one that is not bound",
         )
     await web.revocations.confirm(identity)
-    cookie = mint(web, person, now=visit.now)
-    visit.keep_cookie(web.session_cookie, cookie, max_age=web.settings.session_max_age)
+    cookie = mint(web, person, now=request.now)
+    request.keep_cookie(web.session_cookie, cookie, max_age=web.settings.session_max_age)
     made = session_cookie.verify(
-        cookie, web.settings.secret_keys, max_age=web.settings.session_max_age, now=visit.now
+        cookie, web.settings.secret_keys, max_age=web.settings.session_max_age, now=request.now
     )
     fields = {"user": contract.encode(identity.username), "session": made.session_id}
     log.info("session opened", extra={"fields": fields})
     return answers.data(described(web, made) | {"cookie": {"name": web.session_cookie, "value": cookie}})
 
 
-async def delete(web: Web, visit: Visit) -> Response:
+async def delete(web: Web, request: WebRequest) -> Response:
     """Answer DELETE /session: end the session that the cookie stands for."""
-    visit.check_origin()
-    identity = await visit.who()
+    request.check_origin()
+    identity = await request.who()
     if identity.method is not AuthMethod.SESSION_COOKIE:
         raise InvalidRequest("there is no session to end: the request has a token, and no session cookie")
-    visit.drop_session()
+    request.drop_session()
     try:
-        await end(web, identity, now=visit.now)
+        await end(web, identity, now=request.now)
     except StoreError as error:
         log.error("session not ended", extra={"fields": {"reason": str(error)}})  # noqa: TRY400 - the reason is all
         message = "the session could not be ended everywhere; try again"
@@ -72,21 +72,21 @@ async def delete(web: Web, visit: Visit) -> Response:
     return answers.nothing()
 
 
-async def logout(web: Web, visit: Visit) -> Response:
+async def logout(web: Web, request: WebRequest) -> Response:
     """End the session here and at Cognito.
 
     A link on another site may lead here, so that a GET from there only asks. Browsers say where a request
     comes from (Sec-Fetch-Site); where they do not, a person is asked as well.
     """
-    if visit.method == "POST":
-        visit.check_origin()
-    elif not _is_own_wish(visit):
+    if request.method == "POST":
+        request.check_origin()
+    elif not _is_own_wish(request):
         return answers.page("sign_out", leads_to=await _logout_url(web) or "", logout=LOGOUT, host=web.host)
-    visit.drop_session()
-    identity = await visit.signed_in()
+    request.drop_session()
+    identity = await request.signed_in()
     if identity is not None and identity.method is AuthMethod.SESSION_COOKIE:
         try:
-            await end(web, identity, now=visit.now)
+            await end(web, identity, now=request.now)
         except StoreError as error:
             log.error("session not ended", extra={"fields": {"reason": str(error)}})  # noqa: TRY400 - the reason is all
             raise problems.signed_out_here_only("the revocation store is down") from None
@@ -96,7 +96,7 @@ async def logout(web: Web, visit: Visit) -> Response:
     url = await _logout_url(web)
     if url is None:
         raise problems.signed_out_here_only("Cognito does not answer")
-    return answers.redirect(url, status=303 if visit.method == "POST" else 302)
+    return answers.redirect(url, status=303 if request.method == "POST" else 302)
 
 
 def described(web: Web, identity: Identity) -> dict[str, Any]:
@@ -113,21 +113,21 @@ def described(web: Web, identity: Identity) -> dict[str, Any]:
     }
 
 
-async def _person(web: Web, visit: Visit) -> Person:
+async def _person(web: Web, request: WebRequest) -> Person:
     """Return the person of the token in Authorization, or of the ID token in the body."""
-    if visit.headers.get(contract.AUTHORIZATION) is None:
-        return await web.tokens.person(await _id_token(visit), now=visit.now, is_id=True)
-    offered = credential(visit.headers)
+    if request.headers.get(contract.AUTHORIZATION) is None:
+        return await web.tokens.person(await _id_token(request), now=request.now, is_id=True)
+    offered = credential(request.headers)
     raw = offered.raw if isinstance(offered, BearerToken) else ""
-    return await web.tokens.person(raw, now=visit.now)
+    return await web.tokens.person(raw, now=request.now)
 
 
-async def _id_token(visit: Visit) -> str:
-    content = (visit.headers.get(contract.CONTENT_TYPE) or "").partition(";")[0].strip().lower()
+async def _id_token(request: WebRequest) -> str:
+    content = (request.headers.get(contract.CONTENT_TYPE) or "").partition(";")[0].strip().lower()
     if content != "application/json":
         raise InvalidRequest("send application/json with an id_token, or a token in Authorization")
     try:
-        found = strict_json.parse_object(await visit.body()).get("id_token")
+        found = strict_json.parse_object(await request.body()).get("id_token")
     except ValueError as error:
         raise InvalidRequest(f"the body is {error}") from None
     if not isinstance(found, str):
@@ -145,6 +145,6 @@ async def _logout_url(web: Web) -> str | None:
     return f"{endpoints.logout}{'&' if '?' in endpoints.logout else '?'}{urlencode(back)}"
 
 
-def _is_own_wish(visit: Visit) -> bool:
-    site = visit.headers.get(contract.SEC_FETCH_SITE)
-    return site in {"same-origin", "none"} or (site is None and not visit.is_person)
+def _is_own_wish(request: WebRequest) -> bool:
+    site = request.headers.get(contract.SEC_FETCH_SITE)
+    return site in {"same-origin", "none"} or (site is None and not request.is_person)
