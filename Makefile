@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ISSUERS := .state/issuers
 
-.PHONY: up test test-compose fuzz lint lock bench bench-quick nginx redis wrk perf chromium screenshots clean
+.PHONY: up generated test test-compose fuzz lint lock bench bench-quick nginx redis wrk perf chromium screenshots clean
 
 up: $(VENV)/.installed nginx
 	$(BIN)/auth-server demo $(DEMO_OPTIONS)
@@ -18,6 +18,10 @@ test: $(VENV)/.installed-dev $(ISSUERS)/.installed nginx redis wrk chromium lint
 # Needs a container engine: docker, or podman behind DOCKER_HOST.
 test-compose: $(VENV)/.installed-dev
 	GATEWAY_STACK=compose $(BIN)/python -m pytest tests/gateway tests/compose $(PYTEST_OPTIONS)
+
+# nginx/generated/, from auth_server/contract.py and validate/responses.py.
+generated: $(VENV)/.installed
+	$(BIN)/python -m auth_server.gateway.generated
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
