@@ -27,7 +27,7 @@ MAX_METHOD = 256
 MAX_NAMES = 8192  # bytes of all names of one message
 MAX_MEMBERS = 1000  # of an object that decides
 MAX_KEY = 1000
-MAX_LONE_SURROGATES = 10_000
+MAX_ESCAPES = 100_000  # of a message that holds half a character
 
 # Below this an object's members may be kept before they are counted.
 _SMALL = 64 * 1024
@@ -339,6 +339,6 @@ def _without_lone_surrogates(body: bytes) -> bytes:
 
     JavaScript writes such halves, and many readers take them: they may stand where nothing is decided.
     """
-    if body.count(b"\\ud") + body.count(b"\\uD") > MAX_LONE_SURROGATES:
+    if body.count(b"\\") > MAX_ESCAPES:
         return body
     return _BACKSLASHES.sub(lambda found: b"\\ufffd" if found[1] else found[0], body)
