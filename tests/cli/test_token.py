@@ -65,7 +65,8 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 @pytest.fixture
 def agent(command: Command, pool: StandIn) -> Command:
     """Run commands of an agent that knows its pool."""
-    command.settings |= {"COGNITO_USER_POOL_ID": POOL_ID, "COGNITO_ISSUER": pool.issuer}
+    known = {"COGNITO_USER_POOL_ID": POOL_ID, "COGNITO_ISSUER": pool.issuer}
+    command.settings = {**command.settings, **known}
     return command
 
 
@@ -186,7 +187,7 @@ def test_refusals_have_a_remedy(
 )
 def test_what_is_missing_is_said(agent: Command, taken_out: str, said: str) -> None:
     """Each missing value is one line with its remedy."""
-    del agent.settings[taken_out]
+    agent.settings = {**agent.settings, taken_out: None}
     outcome = agent("token")
     assert (outcome.code, outcome.out, len(outcome.errors)) == (1, "", 1)
     assert said in outcome.err

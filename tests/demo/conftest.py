@@ -128,7 +128,7 @@ class StandIn:
         assert isinstance(keys, KeyRing)
         return keys
 
-    def token(self, auth: tuple[str, str] | None = None, **form: str) -> httpx.Response:
+    def token(self, auth: tuple[str, str] | None = None, /, **form: str) -> httpx.Response:
         """Call the token endpoint."""
         return self.post("token", form, auth)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from support.demo import Demo
 
 if COMPOSED := os.environ.get("GATEWAY_STACK") == "compose":
-    running = composed.running  # type: ignore[assignment]
+    running = composed.running  # type: ignore[assignment]  # it has all that `door` asks of a gateway
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

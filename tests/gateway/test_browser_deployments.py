@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx
@@ -57,6 +58,11 @@ def outcome(url: str, cookie: str, trusted: ssl.SSLContext | bool = True) -> tup
     return answer.status_code, answer.headers.get("x-auth-error")
 
 
+def ends(url: str, cookie: str, trusted: ssl.SSLContext) -> bool:
+    """Tell whether this cookie is refused because its session has ended."""
+    return outcome(url, cookie, trusted) == (401, "REVOKED")
+
+
 def fill(page: Page, user: str, name: str, password: str) -> None:
     """Fill in Cognito's form."""
     page.get_by_label(user).fill(name)
@@ -99,9 +105,8 @@ def test_over_https(browser: Browser, backends: tuple[Backend, Backend], tmp_pat
         page.get_by_role("button", name="Sign out").click()
         page.get_by_role("heading", name="Sign in").wait_for()
         assert not [name for name in person.cookies() if "mcp_gateway" in name]
-        ended = (401, "REVOKED")
         for name in ("__Host-mcp_gateway_session", "mcp_gateway_session"):
-            until(lambda name=name: outcome(url, f"{name}={copy}", trusted) == ended, "the end", seconds=3)  # type: ignore[misc]
+            until(partial(ends, url, f"{name}={copy}", trusted), f"the end of {name}", seconds=3)
 
 
 def test_a_cognito_that_nobody_here_wrote(

@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pytest
@@ -155,6 +155,7 @@ NAMES = [
 def test_names_are_percent_encoded(door: Door, kind: str, name: str) -> None:
     """No user name or group splits a header or a list, and each can be read back."""
     groups = ["readers", name]
+    replace: dict[str, str | None]
     if kind == "jwt":
         replace = {
             "Authorization": f"Bearer {mint('access', **{'username': name, 'cognito:groups': groups})}"
@@ -352,7 +353,7 @@ def test_no_credential(door: Door) -> None:
         ({"token_use": "refresh"}, "INVALID_TOKEN_USE"),
     ],
 )
-def test_bad_tokens(door: Door, changes: dict[str, object], code: str) -> None:
+def test_bad_tokens(door: Door, changes: dict[str, Any], code: str) -> None:
     """A bad token is 401 with one challenge, the reason, and where the issuer describes itself."""
     answer = door.post(CALL, replace={"Authorization": f"Bearer {mint(**changes)}"})
     error = door.refuses(answer, 401, code)

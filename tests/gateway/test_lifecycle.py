@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import pytest
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from support.backend import Backend
+    from support.backend import Backend, Exchange
     from support.jwks import KeyServer
 
 CALL = compact(call())
@@ -110,6 +111,17 @@ def nginx_worker(gateway: Gateway) -> list[int]:
     return gateway.children("nginx: worker")[:1]
 
 
+def are_gone(pids: list[int]) -> bool:
+    """Tell whether none of these runs any more."""
+    return not processes.alive(pids)
+
+
+def has_another(gateway: Gateway, victim: Callable[[Gateway], list[int]], pid: int) -> bool:
+    """Tell whether another process has the place of this one."""
+    found = victim(gateway)
+    return bool(found) and found != [pid]
+
+
 @pytest.mark.parametrize("victim", [sidecar, sidecar_worker, nginx_master, nginx_worker])
 def test_a_part_that_dies_is_started_again(own: Door, victim: Callable[[Gateway], list[int]]) -> None:
     """kill -9 of any process: it comes back, and meanwhile nobody is let in who may not."""
@@ -119,8 +131,8 @@ def test_a_part_that_dies_is_started_again(own: Door, victim: Callable[[Gateway]
         for _ in range(2):
             (pid,) = until(lambda: victim(own.gateway), "somebody to kill")
             os.kill(pid, signal.SIGKILL)
-            until(lambda pid=pid: not processes.alive([pid]), "it is dead")
-            until(lambda pid=pid: (found := victim(own.gateway)) and found != [pid], "another has its place")
+            until(partial(are_gone, [pid]), "it is dead")
+            until(partial(has_another, own.gateway, victim, pid), "another has its place")
             until(lambda: [status(own) for _ in range(8)] == [200] * 8, "calls get through again", seconds=20)
     assert set(siege.statuses) <= {0, 401, 403, 502, 503}
     assert {401, 403} <= set(siege.statuses)
@@ -149,9 +161,9 @@ def test_stopping_leaves_nothing(own: Door, number: signal.Signals) -> None:
 def test_stopping_does_not_wait_for_a_stream(own: Door) -> None:
     """An open event stream does not hold the end up."""
 
-    async def behaviour(exchange: object) -> None:
-        await exchange.open_stream()  # type: ignore[attr-defined]
-        await exchange.until_gone()  # type: ignore[attr-defined]
+    async def behaviour(exchange: Exchange) -> None:
+        await exchange.open_stream()
+        await exchange.until_gone()
 
     own.backend.behaviour = behaviour
     with raw.Connection(own.gateway.address) as connection:
@@ -171,8 +183,13 @@ def test_kill_9_of_the_supervisor_leaves_nothing(own: Door) -> None:
     pids = family(own.gateway)
     own.gateway.process.send_signal(signal.SIGKILL)
     own.gateway.process.wait(5)
-    until(lambda: not processes.alive(pids), "nothing is left", seconds=10)
+    until(partial(are_gone, pids), "nothing is left", seconds=10)
     assert status(own) == 0
+
+
+def has_begun(gateway: Gateway, children: int) -> bool:
+    """Tell whether it has started more than so many processes."""
+    return len(family(gateway)) > children
 
 
 def test_a_stop_while_starting(key_server: KeyServer, scopes: Path, tmp_path: Path) -> None:
@@ -181,10 +198,10 @@ def test_a_stop_while_starting(key_server: KeyServer, scopes: Path, tmp_path: Pa
     environ = environment(key_server.url, scopes)
     for children in (0, 1, 2):
         with command(argv, environ, cwd=tmp_path) as gateway:
-            until(lambda count=children: len(family(gateway)) > count, "it has begun")
+            until(partial(has_begun, gateway, children), "it has begun")
             pids = family(gateway)
             gateway.stop()
-            until(lambda pids=pids: not processes.alive(pids), "nothing is left")
+            until(partial(are_gone, pids), "nothing is left")
 
 
 def in_force(door: Door) -> set[int]:

@@ -4,8 +4,9 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import pytest
@@ -116,10 +117,10 @@ async def running(keys: Keys) -> AsyncIterator[None]:
         assert len(asyncio.all_tasks()) == len([t for t in asyncio.all_tasks() if t is not task])
 
 
-def spin(coroutine: object) -> object:
+def spin(coroutine: Coroutine[Any, Any, object]) -> object:
     """Return what a coroutine returns that never waits; fail where it would."""
     try:
-        coroutine.send(None)  # type: ignore[attr-defined]
+        coroutine.send(None)
     except StopIteration as result:
         return result.value
     return pytest.fail("a known key waited")
@@ -469,7 +470,7 @@ async def test_a_key_that_is_left_out_is_warned_of_once(
         for _ in range(3):
             await world.reload()
     assert [record.getMessage() for record in caplog.records] == ["keys skipped"]
-    assert caplog.records[0].fields["reasons"] == ["keys[2]: use is not sig"]  # type: ignore[attr-defined]
+    assert vars(caplog.records[0])["fields"]["reasons"] == ["keys[2]: use is not sig"]
 
 
 async def test_a_client_of_the_caller_s() -> None:

@@ -212,7 +212,7 @@ async def test_swapping(place: Place) -> None:
 
 WRITE = """
 import asyncio, sys
-from auth_server.revoked import Revocation, RevocationKind
+from auth_server.identity.revocation_list import Revocation, RevocationKind
 from auth_server.stores import open_store
 
 async def main(url, name, count):
@@ -242,8 +242,8 @@ async def test_many_write_at_once(place: Place) -> None:
     names, _ = await new_names(reader, position)
     seen.update(names)
     for process in writers:
-        assert process.wait() == 0
-        process.stdout.close()  # type: ignore[union-attr]
+        process.communicate()
+        assert process.returncode == 0
     expected = {f"{name}-{number}" for name in "abcd" for number in range(60)}
     assert seen == expected
     assert set((await new_names(place.open(), None))[0]) == expected
@@ -381,7 +381,7 @@ async def test_a_start_while_the_file_is_held(file: Place) -> None:
 
 FULL = """
 import asyncio, sys
-from auth_server.revoked import Revocation, RevocationKind
+from auth_server.identity.revocation_list import Revocation, RevocationKind
 from auth_server.stores import StoreError, open_store
 
 async def main(url):
@@ -431,7 +431,7 @@ READ_ONLY = """
 import asyncio, os, sys
 import concurrent.futures.thread  # while the interpreter's files can be read
 from auth_server.errors import ConfigurationError
-from auth_server.revoked import Revocation, RevocationKind
+from auth_server.identity.revocation_list import Revocation, RevocationKind
 from auth_server.stores import StoreError, open_store
 
 if os.getuid() == 0:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -58,7 +58,7 @@ class Command:
     folder: Path
     monkeypatch: pytest.MonkeyPatch
     capsys: pytest.CaptureFixture[str]
-    settings: dict[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str | None] = field(default_factory=dict)
 
     def __call__(self, *arguments: str, stdin: str | bytes = "", **settings: str | None) -> Outcome:
         """Run it in this process; settings count for this call, None takes one out."""
@@ -103,8 +103,7 @@ class Command:
     def _environ(self, changes: dict[str, str | None]) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
         state = {"STATE_DIRECTORY": str(self.folder / "state")}
-        given: dict[str, str | None] = {**state, **self.settings, **changes}
-        merged = kept | given
+        merged: dict[str, str | None] = {**kept, **state, **self.settings, **changes}
         return {name: value for name, value in merged.items() if value is not None}
 
 

@@ -24,8 +24,10 @@ ROOT = Path(__file__).parent.parent.parent
 SECRET_KEY = "9f2c4b7d1e8a6035c2d4f6a8b0e1937556c7d8e9f0a1b2c3d4e5f60718293a4b"
 
 # What the environment of the test run must not lend to the gateway under test.
-_OURS = ("COGNITO_", "AWS_", "SECRET_KEY", "SCOPES_FILE", "GATEWAY_URL", "REGISTRY_URL", "ALLOWED_HOSTS")
-_OURS += ("SESSION_", "REVOCATION_")
+_OURS = (
+    *("COGNITO_", "AWS_", "SECRET_KEY", "SCOPES_FILE", "GATEWAY_URL", "REGISTRY_URL", "ALLOWED_HOSTS"),
+    *("SESSION_", "REVOCATION_"),
+)
 
 
 @dataclass(eq=False)
@@ -68,7 +70,7 @@ class Gateway:
 
 # Below those that the system gives to connections, and from another start in each process that runs tests:
 # between the look and the use of a port nobody else takes it.
-_PORTS = itertools.cycle([*range(20_000, 32_000)])
+_PORTS: Iterator[int] = itertools.cycle(range(20_000, 32_000))
 for _ in range(os.getpid() * 997 % 12_000):
     next(_PORTS)
 

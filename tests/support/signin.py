@@ -20,6 +20,7 @@ import httpx
 
 from auth_server.demo.cognito import KeyRing, create_app
 from auth_server.demo.cognito.directory import AppClient, Directory, Flow, Pool, ResourceServer, User
+from auth_server.identity.jws import decode_base64url
 from support.cli import serving
 from support.sidecar import UNSET, Sidecar, running
 
@@ -322,8 +323,6 @@ def _answer(cognito: Cognito, answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _payload(token: str) -> bytes:
-    from auth_server.identity.jws import decode_base64url
-
     return decode_base64url(token.split(".")[1])
 
 

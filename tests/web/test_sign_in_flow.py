@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,9 @@ from support.signin import (
 )
 
 from auth_server.identity import session_cookie
+from auth_server.identity.revocations import RevocationKind, Revocations
 from auth_server.oauth import sign_in
+from auth_server.stores import open_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -770,9 +773,6 @@ async def test_a_body_that_holds_no_token(stage: Stage, options: dict[str, Any])
 
 async def test_an_ended_token_becomes_no_session(stage: Stage) -> None:
     """A token of a user whose access was ended a moment ago is not exchanged for a longer one."""
-    from auth_server.identity.revocations import RevocationKind, Revocations
-    from auth_server.stores import open_store
-
     folder = stage.sidecar.scopes_file.parent
     store = Revocations(open_store(f"sqlite://{folder}/revocations.sqlite"))
     await store.revoke(RevocationKind.USER, "uma", now=time.time() + 1)
@@ -890,8 +890,6 @@ async def test_what_the_pages_refer_to(stage: Stage) -> None:
 
 async def test_nothing_secret_is_logged(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     """Neither code, state, tokens nor cookies get into the log."""
-    import logging
-
     logging.getLogger("auth_server").propagate = True
     browser = stage.browser()
     with caplog.at_level(logging.DEBUG, "auth_server"):
@@ -907,10 +905,9 @@ async def test_nothing_secret_is_logged(stage: Stage, caplog: pytest.LogCaptureF
         assert secret not in said
 
 
-def test_a_browser_is_not_a_test() -> None:
+async def test_a_browser_is_not_a_test(stage: Stage) -> None:
     """The test's browser keeps what it is given and drops what is taken away."""
-    browser = Browser(Stage(None, None, GATEWAY))  # type: ignore[arg-type]
-    jar: dict[str, str] = {}
+    browser, jar = Browser(stage), dict[str, str]()
     browser._keep(jar, 'a="b"; HttpOnly; Path=/')
     assert jar == {"a": "b"}
     browser._keep(jar, "a=; Max-Age=0; Path=/")
