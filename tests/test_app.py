@@ -21,11 +21,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def sidecar(tmp_path: Path) -> AsyncIterator[Sidecar]:
     async with running(tmp_path) as started:
         yield started

@@ -17,15 +17,19 @@ from typing import Any
 import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
-from support.cli import ROOT, SCOPES, SECRET_KEY, Command, locked, serving
-from support.gateway import free_port
-from support.person import sign_in
+from support.asgi_server import Stage, read_body, serving
+from support.clean_environment import clean_environment
+from support.command import SCOPES, SECRET_KEY, Command
+from support.hosted_ui import sign_in
+from support.key_rings import key_ring
+from support.repository import ROOT
+from support.shared_machine import free_port, locked
 
 from auth_server.app import create_app
 from auth_server.cli.loopback import callback_url
 from auth_server.config.settings import Settings
 from auth_server.demo import cognito as stand_in
-from auth_server.demo.cognito import Directory, KeyRing
+from auth_server.demo.cognito import Directory
 from auth_server.demo.directory import POOL_ID, demo_directory
 from auth_server.identity import session_cookie
 from auth_server.model import Pool
@@ -38,12 +42,10 @@ HEADERS = [(b"content-type", b"application/json")]
 
 
 @dataclass
-class Stage:
-    """A server for the whole module, whose app a test can replace, and the requests that it got."""
+class Recorded(Stage):
+    """A server whose app a test can replace, and the requests that it got."""
 
-    base: str = ""
     own: Any = None
-    app: Any = None
     seen: list[tuple[str, str]] = field(default_factory=list)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,7 +54,7 @@ class Stage:
             await self.own(scope, receive, send)
             return
         self.seen.append((scope["method"], scope["path"]))
-        await self.app(scope, receive, send)
+        await super().__call__(scope, receive, send)
 
 
 @dataclass
@@ -63,8 +65,8 @@ class World:
     gateway: str
     port: int
     home: Path
-    cognito: Stage
-    door: Stage
+    cognito: Recorded
+    door: Recorded
     command: Command
 
     @property
@@ -75,9 +77,7 @@ class World:
     @property
     def environ(self) -> dict[str, str]:
         """What the person's terminal has."""
-        ours = ("COGNITO_", "AWS_", "SECRET_KEY", "GATEWAY_URL", "REGISTRY_URL", "BROWSER", "DISPLAY")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        return kept | self.settings | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+        return clean_environment() | self.settings | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
 
     @property
     def settings(self) -> dict[str, str]:
@@ -145,17 +145,11 @@ def one_line(err: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def cognito() -> Iterator[Stage]:
+def cognito() -> Iterator[Recorded]:
     """Start a server for the stand-in."""
-    stage = Stage()
+    stage = Recorded()
     with serving(lambda _base: stage) as stage.base:
         yield stage
-
-
-@pytest.fixture(scope="module")
-def keys() -> KeyRing:
-    """Make keys once: they take a while."""
-    return KeyRing.generate([POOL_ID])
 
 
 def directory(gateway: str, *callbacks: str) -> Directory:
@@ -167,8 +161,7 @@ def directory(gateway: str, *callbacks: str) -> Directory:
 
 @pytest.fixture
 def world(
-    cognito: Stage,
-    keys: KeyRing,
+    cognito: Recorded,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -176,8 +169,7 @@ def world(
     """Set the stage."""
     port = free_port()
     pool = directory("http://localhost:8080", callback_url(port))
-    ring = KeyRing({POOL_ID: keys.current(POOL_ID)})
-    cognito.app = stand_in.create_app(pool, issuer_base=cognito.base, keys=ring)
+    cognito.app = stand_in.create_app(pool, issuer_base=cognito.base, keys=key_ring(POOL_ID))
     cognito.seen = []
     home = tmp_path / "home"
     home.mkdir()
@@ -193,9 +185,9 @@ def world(
         "SCOPES_FILE": str(tmp_path / "scopes.yml"),
         "REVOCATION_URL": f"sqlite:///{tmp_path}/revocations.db",
     }
-    door = Stage()
+    door = Recorded()
 
-    def gateway(base: str) -> Stage:
+    def gateway(base: str) -> Recorded:
         door.own = door.app = create_app(Settings.from_environ(settings | {"GATEWAY_URL": base}))
         return door
 
@@ -207,8 +199,7 @@ def answering(status: int, body: bytes = b"") -> Any:
     """Return a server that answers everything with the same."""
 
     async def app(_scope: Scope, receive: Receive, send: Send) -> None:
-        while (await receive()).get("more_body"):
-            pass
+        await read_body(receive)
         await send({"type": "http.response.start", "status": status, "headers": HEADERS})
         await send({"type": "http.response.body", "body": body})
 

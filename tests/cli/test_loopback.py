@@ -19,12 +19,6 @@ GOOD = f"GET /callback?code=the-code&state={STATE} HTTP/1.1"
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    """Run on asyncio, as the command does."""
-    return "asyncio"
-
-
-@pytest.fixture
 def port() -> int:
     """Return a port that nobody listens on, on either loopback address."""
     with socket.create_server(("127.0.0.1", 0)) as found:

@@ -9,8 +9,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from support.cli import Command
-from support.gateway import free_port
+from support.command import Command
+from support.shared_machine import free_port
 
 from auth_server.identity.revocations import AHEAD, Revocation, RevocationKind
 from auth_server.stores import open_store

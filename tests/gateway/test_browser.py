@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import httpx
 import pytest
 from support import chromium
+from support.asgi_server import serving
 from support.chromium import DESKTOP, PHONE, Person
-from support.cli import serving
 from support.demo import GROUPS
 from support.waiting import until
 

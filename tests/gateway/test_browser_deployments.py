@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from support import chromium, foreign, tls
-from support.cli import serving
+from support import chromium, foreign_issuers, tls_proxy
+from support.asgi_server import serving
 from support.door import call
-from support.gateway import environment, free_port, running
+from support.gateway import environment, running
+from support.shared_machine import free_port
 from support.waiting import until
 
 from auth_server.demo import cognito as stand_in
@@ -86,7 +87,7 @@ def test_over_https(browser: Browser, backends: tuple[Backend, Backend], tmp_pat
             "GATEWAY_URL": url,
         }
         stack.enter_context(gateway(backends[0], tmp_path, settings, port))
-        trusted = stack.enter_context(tls.terminating(public, port))
+        trusted = stack.enter_context(tls_proxy.terminating(public, port))
         person = stack.enter_context(chromium.visiting(browser, ignore_https_errors=True))
         page = person.tab()
         page.goto(f"{url}/oauth2/login/cognito")
@@ -115,7 +116,7 @@ def test_a_cognito_that_nobody_here_wrote(
     """With ministack's sign-in page: a wrong password, the right one, a call, two tabs, the end."""
     port = free_port()
     url = f"http://localhost:{port}"
-    with foreign.ministack() as issuer:
+    with foreign_issuers.ministack() as issuer:
         issuer.add_user("uma", "mcp-registry-user")
         client, secret = issuer.add_web_client(url)
         settings = issuer.settings | {
@@ -131,7 +132,7 @@ def test_a_cognito_that_nobody_here_wrote(
             fill(page, "Username", "uma", "wrong")
             assert page.get_by_text("Incorrect").is_visible()
             for number, tab in enumerate((page, other)):
-                fill(tab, "Username", "uma", foreign.PASSWORD)
+                fill(tab, "Username", "uma", foreign_issuers.PASSWORD)
                 tab.wait_for_url(f"{url}/time/mcp?tab={number}")
             page.goto(url)
             assert page.get_by_role("heading", name="uma", exact=True).is_visible()

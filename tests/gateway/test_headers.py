@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pytest
-from support import cognito, jwks, raw
+from support import cognito, raw
 from support.backend import Backend, Exchange
 from support.door import Door, call, compact, cookie, mint, refusal, rpc
 from support.gateway import environment, running
+from support.jwks_server import jwks_server_beside
 from support.waiting import until
 
 if TYPE_CHECKING:
@@ -479,8 +480,8 @@ def test_a_backend_that_is_away(door: Door) -> None:
 
 def test_no_keys(door: Door, tmp_path: Path) -> None:
     """Before any keys are known a token is 503 with Retry-After, and a cookie still counts."""
-    with jwks.serving({"keys": []}) as pool, Backend() as backend:
-        pool.status = 500
+    with jwks_server_beside({"keys": []}) as pool, Backend() as backend:
+        pool.fault = "500 Internal Server Error"
         with running({"time": backend.url}, environment(pool.url, door.scopes), cwd=tmp_path) as gateway:
             there = Door(gateway, backend, door.secret, door.token, door.scopes)
             answer = there.post(CALL)
@@ -488,14 +489,14 @@ def test_no_keys(door: Door, tmp_path: Path) -> None:
             assert int(answer.header("Retry-After") or "") > 0
             session = f"mcp_gateway_session={cookie()}"
             there.passes(CALL, replace={"Authorization": None, "Cookie": session})
-            pool.document, pool.status = cognito.jwks(), 200
+            pool.document, pool.fault = cognito.jwks(), ""
             until(lambda: there.post(CALL).status == 200, "the keys are fetched", seconds=30, every=0.2)
 
 
 def test_no_sidecar(door: Door, tmp_path: Path) -> None:
     """Where the sidecar does not answer, everything is 503 with Retry-After and nothing is let through."""
     with (
-        jwks.serving(cognito.jwks()) as pool,
+        jwks_server_beside(cognito.jwks()) as pool,
         Backend() as backend,
         running(
             {"time": backend.url}, environment(pool.url, door.scopes, DECISION_TTL="0"), cwd=tmp_path

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 from support import cognito, processes, raw
-from support.door import SCOPES, Door, call, compact, rpc
-from support.gateway import Gateway, arguments, command, environment, free_port, run_to_end, running, wait_for
+from support.door import Door, call, compact, rpc
+from support.gateway import Gateway, arguments, command, environment, run_to_end, running, wait_for
+from support.shared_machine import free_port
 from support.waiting import until
 
 if TYPE_CHECKING:
@@ -21,23 +22,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.backend import Backend, Exchange
-    from support.jwks import KeyServer
+    from support.jwks_server import JwksServer
 
 CALL = compact(call())
 EVIL = compact(call("evil"))
 
 
 @pytest.fixture
-def scopes(tmp_path: Path) -> Path:
-    """Write a scopes.yml that a test may edit."""
-    path = tmp_path / "scopes.yml"
-    path.write_text(SCOPES.read_text())
-    return path
-
-
-@pytest.fixture
 def own(
-    backends: tuple[Backend, Backend], key_server: KeyServer, scopes: Path, tmp_path: Path
+    backends: tuple[Backend, Backend], key_server: JwksServer, scopes: Path, tmp_path: Path
 ) -> Iterator[Door]:
     """Start a gateway that a test may kill: two workers of each kind, no decision is used twice."""
     for backend in backends:
@@ -192,7 +185,7 @@ def has_begun(gateway: Gateway, children: int) -> bool:
     return len(family(gateway)) > children
 
 
-def test_a_stop_while_starting(key_server: KeyServer, scopes: Path, tmp_path: Path) -> None:
+def test_a_stop_while_starting(key_server: JwksServer, scopes: Path, tmp_path: Path) -> None:
     """SIGTERM right after the start ends it as well, at whatever point."""
     argv = arguments(free_port(), {"time": "http://127.0.0.1:9"})
     environ = environment(key_server.url, scopes)
@@ -229,7 +222,7 @@ def test_an_edit_is_in_force_in_every_worker(own: Door) -> None:
 
 
 def test_decisions_are_forgotten(
-    backends: tuple[Backend, Backend], key_server: KeyServer, scopes: Path, tmp_path: Path
+    backends: tuple[Backend, Backend], key_server: JwksServer, scopes: Path, tmp_path: Path
 ) -> None:
     """A 200 that nginx may reuse is not reused for longer than DECISION_TTL."""
     environ = environment(key_server.url, scopes, DECISION_TTL="1")
@@ -251,7 +244,7 @@ BAD_SETTINGS = {
 
 
 @pytest.mark.parametrize("case", BAD_SETTINGS)
-def test_bad_settings(key_server: KeyServer, scopes: Path, tmp_path: Path, case: str) -> None:
+def test_bad_settings(key_server: JwksServer, scopes: Path, tmp_path: Path, case: str) -> None:
     """A mistake in the settings is one line with the remedy, exit 1, and nothing starts."""
     environ = environment(key_server.url, scopes) | BAD_SETTINGS[case]
     done = run_to_end(arguments(free_port(), {"time": "http://127.0.0.1:9"}), environ, cwd=tmp_path)
@@ -274,7 +267,7 @@ BAD_SCOPES = {
 
 
 @pytest.mark.parametrize("case", BAD_SCOPES)
-def test_bad_scopes(key_server: KeyServer, scopes: Path, tmp_path: Path, case: str) -> None:
+def test_bad_scopes(key_server: JwksServer, scopes: Path, tmp_path: Path, case: str) -> None:
     """A mistake in scopes.yml is one line with its place, exit 1; nothing starts with half a policy."""
     scopes.write_text(BAD_SCOPES[case])
     argv = arguments(free_port(), {"time": "http://127.0.0.1:9"})
@@ -307,7 +300,7 @@ BAD_ARGUMENTS = {
 
 
 @pytest.mark.parametrize("case", BAD_ARGUMENTS)
-def test_bad_arguments(key_server: KeyServer, scopes: Path, tmp_path: Path, case: str) -> None:
+def test_bad_arguments(key_server: JwksServer, scopes: Path, tmp_path: Path, case: str) -> None:
     """A mistake in the arguments is one line, exit 1 or 2, never a traceback."""
     given, code = BAD_ARGUMENTS[case]
     argv = ["gateway", "--listen", f"127.0.0.1:{free_port()}", *given]
@@ -317,7 +310,7 @@ def test_bad_arguments(key_server: KeyServer, scopes: Path, tmp_path: Path, case
     assert line.startswith("auth-server")
 
 
-def test_a_port_that_is_taken(own: Door, key_server: KeyServer, scopes: Path, tmp_path: Path) -> None:
+def test_a_port_that_is_taken(own: Door, key_server: JwksServer, scopes: Path, tmp_path: Path) -> None:
     """A second gateway on the same address says so in one line, and the first goes on."""
     argv = arguments(own.gateway.port, {"time": "http://127.0.0.1:9"})
     done = run_to_end(argv, environment(key_server.url, scopes), cwd=tmp_path)
@@ -328,7 +321,7 @@ def test_a_port_that_is_taken(own: Door, key_server: KeyServer, scopes: Path, tm
 
 
 def test_ready_means_ready(
-    key_server: KeyServer, backends: tuple[Backend, Backend], scopes: Path, tmp_path: Path
+    key_server: JwksServer, backends: tuple[Backend, Backend], scopes: Path, tmp_path: Path
 ) -> None:
     """The first request after the ready line is answered."""
     for backend in backends:
@@ -342,7 +335,7 @@ def test_ready_means_ready(
         door.passes(rpc("ping"))
 
 
-def test_two_gateways_side_by_side(own: Door, key_server: KeyServer, scopes: Path, tmp_path: Path) -> None:
+def test_two_gateways_side_by_side(own: Door, key_server: JwksServer, scopes: Path, tmp_path: Path) -> None:
     """Gateways on one machine share nothing: the end of one is not the other's."""
     with running({"time": own.backend.url}, environment(key_server.url, scopes), cwd=tmp_path) as other:
         assert other.stop() == 0

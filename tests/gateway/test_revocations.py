@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import cognito, processes, raw
-from support.door import SCOPES, Door, call, compact, mint
+from support.door import Door, call, compact, mint
 from support.gateway import SECRET_KEY, environment, run_to_end, running
 from support.load import Load
 from support.redis_server import serving
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from support.backend import Backend
-    from support.jwks import KeyServer
+    from support.jwks_server import JwksServer
     from support.redis_server import RedisServer
 
 CALL = compact(call())
@@ -95,15 +95,8 @@ class Pair:
 
 
 @pytest.fixture
-def scopes(tmp_path: Path) -> Path:
-    path = tmp_path / "scopes.yml"
-    path.write_text(SCOPES.read_text())
-    return path
-
-
-@pytest.fixture
 def pair(
-    backends: tuple[Backend, Backend], key_server: KeyServer, scopes: Path, tmp_path: Path
+    backends: tuple[Backend, Backend], key_server: JwksServer, scopes: Path, tmp_path: Path
 ) -> Iterator[Pair]:
     for backend in backends:
         backend.reset()
@@ -204,7 +197,7 @@ def test_a_worker_that_starts_without_the_store(pair: Pair) -> None:
 
 @pytest.fixture
 def alone(
-    backends: tuple[Backend, Backend], key_server: KeyServer, scopes: Path, tmp_path: Path
+    backends: tuple[Backend, Backend], key_server: JwksServer, scopes: Path, tmp_path: Path
 ) -> Iterator[tuple[Door, dict[str, str]]]:
     """A gateway with the default store: a file in its state folder."""
     for backend in backends:

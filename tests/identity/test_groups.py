@@ -14,14 +14,15 @@ import pytest
 from redis import Redis
 from support.redis_server import serving
 from support.sidecar import SECRET_KEY, running
-from support.signin import CLIENT, POOL, Browser, Stage, signing_in
+from support.waiting import eventually
+from support.web_sign_in import CLIENT, POOL, Browser, Stage, signing_in
 
 from auth_server.demo.cognito.directory import Directory
 from auth_server.identity import groups, renewal, session_cookie
 from auth_server.oauth.provider import Provider
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from support.redis_server import RedisServer
@@ -32,11 +33,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 EVERY = 2  # SESSION_REFRESH; cookies are dated in whole seconds, so one would sometimes be over at once
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @dataclass
@@ -75,15 +71,9 @@ async def both(stage: Pair, cookie: str) -> set[str]:
     return {await says(stage.sidecar, cookie), await says(stage.second, cookie)}
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.05)  # between two looks at the condition
-
-
 async def until_both(stage: Pair, cookie: str, said: str) -> None:
     """Wait until both say this, and nothing else."""
-    await until(lambda: _are(stage, cookie, {said}))
+    await eventually(lambda: _are(stage, cookie, {said}), seconds=10)
 
 
 async def _are(stage: Pair, cookie: str, said: set[str]) -> bool:
@@ -121,10 +111,10 @@ async def test_an_idle_session_waits_for_the_check(stage: Pair) -> None:
         assert await both(stage, cookie) == {"readers"}
         return len(refreshes(stage)) >= 2
 
-    await until(twice)  # both have learned the groups from the store
+    await eventually(twice, seconds=10)  # both have learned the groups from the store
     stage.cognito.change("uma", groups=())
     began = time.time()
-    await until(lambda: _passed(began + EVERY + 1.6))
+    await eventually(lambda: _passed(began + EVERY + 1.6), seconds=10)
     assert await both(stage, cookie) == {"ACCESS_DENIED"}
 
 
@@ -140,7 +130,7 @@ async def test_rotation(stage: Pair) -> None:
         assert await both(stage, cookie) == {"readers"}
         return len(refreshes(stage)) >= 3
 
-    await until(thrice)
+    await eventually(thrice, seconds=10)
     used = [asked["refresh_token"][0] for asked in refreshes(stage)]
     assert len(set(used)) == len(used)
 
@@ -157,7 +147,7 @@ async def test_without_rotation(stage: Pair) -> None:
         assert await both(stage, cookie) == {"readers"}
         return len(refreshes(stage)) >= 2
 
-    await until(twice)
+    await eventually(twice, seconds=10)
     assert len({asked["refresh_token"][0] for asked in refreshes(stage)}) == 1
 
 
@@ -183,7 +173,7 @@ async def test_cognito_is_down(stage: Pair, monkeypatch: pytest.MonkeyPatch) -> 
         assert await both(stage, cookie) == {"readers"}
         return time.time() > began + 2 * EVERY
 
-    await until(goes_on)
+    await eventually(goes_on, seconds=10)
     assert 0 < stage.cognito.turned_away < 10 < calls
     stage.cognito.is_down = False
     await until_both(stage, cookie, "ACCESS_DENIED")
@@ -276,7 +266,7 @@ async def test_the_store_is_down(shared: tuple[Pair, RedisServer]) -> None:
     await browser.sign_in("eve")
     server.kill()
     began = time.time()
-    await until(lambda: _passed(began + EVERY + 0.6))
+    await eventually(lambda: _passed(began + EVERY + 0.6), seconds=10)
     assert await both(stage, one) == {"readers,writers"}
     assert await both(stage, browser.session) == {"AUTH_UNAVAILABLE"}
     server.start()
@@ -340,7 +330,7 @@ async def test_a_store_that_dies_between_two_tokens(
         assert await both(stage, cookie) <= {"readers", "AUTH_UNAVAILABLE"}
         return len(refreshes(stage)) >= 3
 
-    await until(thrice, 20)
+    await eventually(thrice, seconds=20)
     await asyncio.gather(*returns)
     used = [asked["refresh_token"][0] for asked in refreshes(stage)]
     assert len(set(used)) == len(used)

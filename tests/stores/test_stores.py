@@ -37,11 +37,6 @@ pytestmark = pytest.mark.anyio
 FAR = 4e9
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @dataclass
 class Place:
     """Where a store is; each `open` is what another process would have."""

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pytest
 from support.cognito import AGENT, CLIENT, ISSUER, OTHER_ISSUER, POOL, jwks, key, mint
 from support.sidecar import SECRET_KEY, UNSET, Sidecar, running
-from support.until import until
+from support.waiting import eventually
 
 from auth_server.identity import session_cookie
 
@@ -392,4 +392,4 @@ async def test_clients(sidecar: Sidecar) -> None:
     access = await sidecar.ask(**bearer("access", {"scope": "mcp/read"}), **CALL)
     assert access.status_code == 200
     assert access.headers["x-client-id"] == CLIENT
-    await until(lambda: sidecar.jwks.requests >= 1)
+    await eventually(lambda: sidecar.jwks.requests >= 1)

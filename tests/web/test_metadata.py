@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from support.signin import GATEWAY, Stage, signing_in
+from support.web_sign_in import GATEWAY, Stage, signing_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -14,11 +14,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 RESOURCE = "/.well-known/oauth-protected-resource"
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @pytest.fixture

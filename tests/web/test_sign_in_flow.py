@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from support.sidecar import SECRET_KEY, UNSET
-from support.signin import (
+from support.web_sign_in import (
     CALLBACK,
     GATEWAY,
     LOGIN,
@@ -37,11 +37,6 @@ pytestmark = pytest.mark.anyio
 
 OTHER_KEY = "oTh3r-K3y-0f-An0ther-D3pl0yment-zQ8xW2vN5mB7"
 HTTPS = "https://gw.example"
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @pytest.fixture

@@ -12,16 +12,16 @@ import html
 import re
 import time
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
 
-from auth_server.demo.cognito import KeyRing, create_app
+from auth_server.demo.cognito import create_app
 from auth_server.demo.cognito.directory import AppClient, Directory, Flow, Pool, ResourceServer, User
 from auth_server.identity.jws import decode_base64url
-from support.cli import serving
+from support.asgi_server import serving
+from support.key_rings import key_ring, keys_of
 from support.sidecar import UNSET, Sidecar, running
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Cognito:
             **own,
             **changes,
         }
-        signer = getattr(_keys().current(POOL), kind)
+        signer = getattr(keys_of(POOL), kind)
         signed: str = signer.sign({name: value for name, value in claims.items() if value is not None})
         return signed
 
@@ -263,7 +263,7 @@ def _tampered(cognito: Cognito, base: str, gateway: str) -> ASGIApp:
     app = create_app(
         _directory(gateway),
         issuer_base=base,
-        keys=KeyRing({POOL: _keys().current(POOL)}),
+        keys=key_ring(POOL),
         clock=lambda: time.time() + cognito.ahead,
     )
 
@@ -317,15 +317,10 @@ def _answer(cognito: Cognito, answer: dict[str, Any]) -> dict[str, Any]:
     if cognito.id_claims:
         payload = httpx.Response(200, content=_payload(answer["id_token"])).json() | cognito.id_claims
         kept = {name: value for name, value in payload.items() if value is not None}
-        answer["id_token"] = _keys().current(POOL).id.sign(kept)
+        answer["id_token"] = keys_of(POOL).id.sign(kept)
     changed = answer | cognito.answer
     return {name: value for name, value in changed.items() if value is not None}
 
 
 def _payload(token: str) -> bytes:
     return decode_base64url(token.split(".")[1])
-
-
-@cache
-def _keys() -> KeyRing:
-    return KeyRing.generate([POOL])
