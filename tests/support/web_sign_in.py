@@ -224,6 +224,26 @@ def query_of(address: str) -> dict[str, str]:
     return {name: value for name, (value,) in parse_qs(urlsplit(address).query).items()}
 
 
+def problem(response: httpx.Response, status: int, code: str) -> str:
+    """Check a page that says what went wrong, and that nobody is signed in by it; return its text."""
+    assert (response.status_code, response.headers["x-auth-error"]) == (status, code), response.text
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert "mcp_gateway_session=e" not in str(response.headers.get_list("set-cookie"))
+    assert code in response.text
+    assert "request-7" in response.text
+    return response.text
+
+
+def refused(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Check the contract's JSON error, and return it."""
+    error: dict[str, Any] = response.json()["error"]
+    assert (response.status_code, error["details"]["error_code"]) == (status, code), response.text
+    assert response.headers["x-auth-error"] == code
+    assert response.headers["content-type"] == "application/json"
+    assert error["request_id"] == "request-7"
+    return error
+
+
 def _directory(gateway: str) -> Directory:
     flows = frozenset({Flow.CODE, Flow.REFRESH_TOKEN})
     pool = Pool(
