@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.cli import ROOT
+from support.repository import ROOT
 
 from auth_server.config.settings import SETTINGS
 

@@ -23,12 +23,6 @@ from auth_server.identity.keys import Keys, Timing
 SECRET = "k" * 32
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """Run on asyncio, as uvicorn does."""
-    return "asyncio"
-
-
 def exceptions_of(module: Any) -> list[type[Exception]]:
     """Return every exception class that a module offers."""
     return sorted(

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.cli import ROOT, Command
+from support.command import Command
+from support.repository import ROOT
 
 from auth_server.config.settings import SETTINGS
 from auth_server.errors import ErrorCode

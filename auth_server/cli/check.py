@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from auth_server.cli.arguments import add_json
 from auth_server.cli.output import complain, say, say_json
 from auth_server.config.settings import Settings, environment, some_settings
 from auth_server.errors import ConfigurationError, Mistake
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from auth_server.policy.grants import Policy
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from auth_server import strict_json
+from auth_server.cli.arguments import add_json
 from auth_server.cli.errors import CommandError
 from auth_server.cli.identify import Refused, by_token
-from auth_server.cli.inputs import read_secret
+from auth_server.cli.inputs import SOURCES, read_secret
 from auth_server.cli.output import complain, say, say_json
 from auth_server.config.settings import Settings, environment
 from auth_server.identity.jws import decode_base64url
@@ -26,6 +27,14 @@ _UNVERIFIED = (
     "NOT VERIFIED: neither the signature nor anything else was checked; anybody can write such a token. "
     "To check it: auth-server decode --verify"
 )
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.description = "Show a token's header, claims and time left. Nothing is verified without --verify."
+    parser.add_argument("token", nargs="?", default="-", metavar="TOKEN", help=f"the token; {SOURCES}")
+    parser.add_argument("--verify", action="store_true", help="verify it too, as the gateway would")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -6,9 +6,10 @@ import json
 import math
 from typing import TYPE_CHECKING
 
+from auth_server.cli.arguments import add_json
 from auth_server.cli.errors import WrongUseError
 from auth_server.cli.identify import Refused, by_cookie, by_token, for_server
-from auth_server.cli.inputs import read_secret
+from auth_server.cli.inputs import SOURCES, read_secret
 from auth_server.cli.output import complain, say, say_json
 from auth_server.config.settings import Settings, environment, some_settings
 from auth_server.errors import InvalidRequest
@@ -27,6 +28,31 @@ _COMPLETION = "completion/complete"
 _REFERENCES = {"prompt": "name", "resource": "uri"}
 _OF_SIGN_IN = frozenset({"openid", "email", "phone", "profile", "aws.cognito.signin.user.admin"})
 _SHOWN = 5
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.description = (
+        "The decision for one call, by the code that decides in the gateway. Exit 0: allowed, 1: denied."
+    )
+    parser.add_argument("--server", required=True, metavar="NAME", help="the MCP server, as in /NAME/mcp")
+    parser.add_argument(
+        "--method", help="the MCP method, such as tools/call; none: an event stream or a response"
+    )
+    parser.add_argument(
+        "--target",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="the tool, prompt or resource URI; may be repeated; for completion/complete "
+        "prompt:NAME or resource:URI",
+    )
+    secret = parser.add_mutually_exclusive_group()
+    secret.add_argument("--token", metavar="TOKEN", help=f"a Cognito JWT; {SOURCES}")
+    secret.add_argument("--cookie", metavar="COOKIE", help=f"a session cookie; {SOURCES}")
+    parser.add_argument("--scope", action="append", default=[], help="instead: a scope held; may be repeated")
+    parser.add_argument("--group", action="append", default=[], help="instead: a group held; may be repeated")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from auth_server import contract
+from auth_server.cli.output import hush_logs
 from auth_server.errors import ErrorCode, Refusal
 from auth_server.headers import Headers
 from auth_server.identity import cognito_claims
@@ -54,8 +54,7 @@ def for_server(settings: Settings, identity: Identity, server: str) -> Identity 
 
 
 def _identify(settings: Settings, header: bytes, value: str) -> Identity | Refused:
-    # The caller hears what went wrong once, as the answer; the log of the parts would say it again.
-    logging.getLogger("auth_server").addHandler(logging.NullHandler())
+    hush_logs()
     return asyncio.run(_verified(settings, Headers([(header, value.encode())])))
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from auth_server.cli.errors import CommandError
 from auth_server.cli.output import complain
 
+SOURCES = "- reads it from standard input, @PATH from a file"
+
 _MAX_LENGTH = 64 * 1024  # of a token or a cookie, far above what any gateway accepts
 
 

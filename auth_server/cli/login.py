@@ -9,25 +9,28 @@ import sys
 import threading
 import time
 import webbrowser
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auth_server.cli.errors import CommandError, WrongUseError
+from auth_server.cli import saved_session
+from auth_server.cli.arguments import add_json, given, number_in
+from auth_server.cli.errors import CommandError
 from auth_server.cli.loopback import Loopback, callback_url
 from auth_server.cli.output import complain, say, say_json
+from auth_server.cli.overrides import Overrides
 from auth_server.client.cookie import save_cookie
 from auth_server.client.errors import SessionCookieError
 from auth_server.client.gateway import GatewayError, Session, open_session
 from auth_server.config import values
-from auth_server.config.settings import Settings, environment, some_settings
-from auth_server.errors import ConfigurationError, Mistake
+from auth_server.config.settings import Settings, some_settings
 from auth_server.oauth import cognito, sign_in
 from auth_server.oauth.provider import Provider
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from pathlib import Path
 
+_PORTS = range(1, 65536)
+_TIMEOUTS = range(1, 3601)
 _MAX_PASSWORD = 1024
 _REMEDIES = {
     "access_denied": "the sign-in was cancelled, or this person may not use the app client",
@@ -47,10 +50,47 @@ _REMEDIES = {
 }
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.description = (
+        "Sign in at Cognito with a browser of this machine; the gateway's cookie is kept. "
+        "What is not given comes from the environment or .env: COGNITO_USER_POOL_ID, COGNITO_CLIENT_ID, "
+        "COGNITO_CLIENT_SECRET (or COGNITO_CLIENT_SECRET_FILE; none for a public client), COGNITO_DOMAIN, "
+        "GATEWAY_URL. The gateway makes the cookie; its signing key never leaves it. No token is kept."
+    )
+    parser.add_argument("--client-id", metavar="ID", help="the app client that signs you in")
+    parser.add_argument("--client-secret-file", metavar="PATH", help="a file that holds its secret, if any")
+    parser.add_argument(
+        "--username",
+        metavar="NAME",
+        type=given,
+        help="sign in without a browser; the password is asked for, or read from standard input",
+    )
+    parser.add_argument(
+        "--no-browser", dest="browser", action="store_false", help="print the address instead of opening it"
+    )
+    parser.add_argument(
+        "--port",
+        type=number_in(_PORTS),
+        default=9090,
+        help="where the browser comes back to; the app client lists http://localhost:PORT/callback "
+        "(default %(default)s)",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=number_in(_TIMEOUTS),
+        default=300,
+        metavar="SECONDS",
+        help="how long to wait for the browser (default %(default)s)",
+    )
+    saved_session.add_options(parser)
+    add_json(parser)
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Sign in and save the cookie; the tokens are forgotten."""
     settings = _settings(arguments)
-    path = Path(arguments.cookie_file).expanduser()
+    path = saved_session.cookie_file(arguments)
     _warn(settings)
     try:
         if arguments.username is None:
@@ -138,50 +178,30 @@ def _password(username: str) -> str:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    """Read what signing in needs, options before the environment. Mistakes name what the reader wrote."""
-    environ, names = environment(), {}
-    own_id = environ.get("COGNITO_CLIENT_ID")
+    """Read what signing in needs."""
+    overrides = Overrides()
+    own_id = overrides.environ.get("COGNITO_CLIENT_ID")
     if arguments.client_id is not None and own_id and own_id != arguments.client_id:
-        _drop(environ, "COGNITO_CLIENT_SECRET")  # it is the other client's
-    for flag, name, value in (
-        ("--client-id", "COGNITO_CLIENT_ID", arguments.client_id),
-        ("--client-secret-file", "COGNITO_CLIENT_SECRET_FILE", arguments.client_secret_file),
-        ("--gateway", "GATEWAY_URL", arguments.gateway),
-    ):
-        if value is not None:
-            if not value:
-                raise WrongUseError(f"{flag} is empty")
-            _drop(environ, name.removesuffix("_FILE"))
-            environ[name] = value
-            names[name] = flag
-    if arguments.gateway is not None:
-        _drop(environ, "REGISTRY_URL")
-    if not {"COGNITO_CLIENT_ID", "COGNITO_CLIENT_ID_FILE"} & environ.keys():
+        overrides.drop("COGNITO_CLIENT_SECRET")  # it is the other client's
+    overrides.put("--client-id", "COGNITO_CLIENT_ID", arguments.client_id)
+    overrides.put("--client-secret-file", "COGNITO_CLIENT_SECRET_FILE", arguments.client_secret_file)
+    overrides.put_gateway(arguments.gateway)
+    if not overrides.has("COGNITO_CLIENT_ID"):
         raise CommandError(
             "COGNITO_CLIENT_ID is not set; give --client-id, or set it in the environment or .env"
         )
-    return _read(environ, names, needs_pool=arguments.username is not None)
+    return _read(overrides, needs_pool=arguments.username is not None)
 
 
-def _read(environ: Mapping[str, str], names: Mapping[str, str], *, needs_pool: bool) -> Settings:
+def _read(overrides: Overrides, *, needs_pool: bool) -> Settings:
     wanted = ["COGNITO_CLIENT_ID", "COGNITO_CLIENT_SECRET", "COGNITO_DOMAIN", "GATEWAY_URL", "REGISTRY_URL"]
-    domain = environ.get("COGNITO_DOMAIN", "")
-    if needs_pool or ("." not in domain and "://" not in domain):
+    if needs_pool or not overrides.has_domain_of_its_own():
         wanted += ["COGNITO_USER_POOL_ID", "AWS_REGION", "COGNITO_ISSUER"]
-        if not {"COGNITO_USER_POOL_ID", "COGNITO_USER_POOL_ID_FILE"} & environ.keys():
+        if not overrides.has("COGNITO_USER_POOL_ID"):
             remedy = "" if needs_pool else ", or COGNITO_DOMAIN to the hosted UI's URL"
             raise CommandError(f"where to sign in? Set COGNITO_USER_POOL_ID to the user pool's id{remedy}")
-    try:
-        return some_settings(environ, *wanted)
-    except ConfigurationError as error:
-        raise ConfigurationError(
-            [Mistake(names.get(found.place, found.place), found.message) for found in error.mistakes]
-        ) from None
-
-
-def _drop(environ: dict[str, str], name: str) -> None:
-    environ.pop(name, None)
-    environ.pop(f"{name}_FILE", None)
+    with overrides.named():
+        return some_settings(overrides.environ, *wanted)
 
 
 def _warn(settings: Settings) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from auth_server.cli.output import say
+from auth_server.config.settings import environment, some_settings
+from auth_server.gateway.nginx import Listener, gateway_conf
+
 if TYPE_CHECKING:
     import argparse
 
 
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command and its options."""
-    parser = commands.add_parser("nginx-conf", help="print nginx's part of the settings, for nginx elsewhere")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
     parser.add_argument("--listen", default="8080", help="where nginx listens (default %(default)s)")
     parser.add_argument(
         "--sidecar",
@@ -28,15 +31,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument(
         "--write", type=Path, metavar="FILE", help="write this file, whole, instead of printing"
     )
-    parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the configuration, or put it in its place."""
-    from auth_server.cli.output import say
-    from auth_server.config.settings import environment, some_settings
-    from auth_server.gateway.nginx import Listener, gateway_conf
-
     settings = some_settings(environment(), "MAX_BODY_SIZE")
     listener = Listener(arguments.listen, tuple(arguments.sidecar), arguments.ca_file)
     text = gateway_conf(listener, max_body_size=settings.max_body_size)

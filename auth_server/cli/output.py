@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from typing import TYPE_CHECKING, TextIO
 
@@ -23,6 +24,11 @@ def say_json(value: Mapping[str, object]) -> None:
 def complain(text: str) -> None:
     """Print one line about what is wrong."""
     _print(text.replace("\n", " "), sys.stderr)
+
+
+def hush_logs() -> None:
+    """Keep the logs of the parts quiet: what went wrong is said once, as the answer."""
+    logging.getLogger("auth_server").addHandler(logging.NullHandler())
 
 
 def _print(text: str, stream: TextIO) -> None:

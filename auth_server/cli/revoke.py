@@ -4,43 +4,36 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from auth_server.identity.revocations import Revocation, RevocationKind
-    from auth_server.stores import Store
+from auth_server.cli.arguments import add_json
+from auth_server.cli.errors import CommandError
+from auth_server.cli.output import hush_logs, say, say_json
+from auth_server.config.settings import environment, some_settings
+from auth_server.identity.revocations import IN_FORCE, Revocation, RevocationKind, Revocations
+from auth_server.stores import Store, StoreError, open_store
 
 
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add this command and its options."""
-    revoke = commands.add_parser(
-        "revoke",
-        help="end a session, or all that a user or a client holds",
-        description="End a session, or every session and token that a user or an app client holds. Names "
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.description = (
+        "End a session, or every session and token that a user or an app client holds. Names "
         "count to the letter, as the log and `decode` show them. It has to be the gateway's own store: "
-        "REVOCATION_URL, or the same user's state folder. Exit 0: every worker will know; 1: nothing ended.",
+        "REVOCATION_URL, or the same user's state folder. Exit 0: every worker will know; 1: nothing ended."
     )
-    what = revoke.add_mutually_exclusive_group(required=True)
+    what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
         "--session", metavar="SID", type=_name, help="one session by its id, or one token by its jti"
     )
     what.add_argument("--user", metavar="NAME", type=_name, help="all sessions and tokens of this user")
     what.add_argument("--client", metavar="ID", type=_name, help="all tokens of this app client")
-    revoke.add_argument("--json", action="store_true", help="answer in JSON")
-    revoke.set_defaults(command=_run)
+    add_json(parser)
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    from auth_server.cli.output import say, say_json
-    from auth_server.config.settings import environment, some_settings
-    from auth_server.identity.revocations import IN_FORCE, RevocationKind
-    from auth_server.stores import open_store
-
-    # What went wrong is said once, as the answer; the log of the parts would say it again.
-    logging.getLogger("auth_server").addHandler(logging.NullHandler())
+def run(arguments: argparse.Namespace) -> int:
+    """End it, and say from when on nobody is let in by it."""
+    hush_logs()
     settings = some_settings(environment(), "REVOCATION_URL", "SESSION_MAX_AGE")
     kind = next(kind for kind in RevocationKind if getattr(arguments, kind.value) is not None)
     value = getattr(arguments, kind.value)
@@ -65,10 +58,6 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 async def _revoke(store: Store, kind: RevocationKind, value: str, session_max_age: int) -> Revocation:
-    from auth_server.cli.errors import CommandError
-    from auth_server.identity.revocations import Revocations
-    from auth_server.stores import StoreError
-
     revocations = Revocations(store, session_max_age=session_max_age)
     try:
         return await revocations.revoke(kind, value, now=time.time())

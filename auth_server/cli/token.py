@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 from auth_server.cli.errors import CommandError, WrongUseError
-from auth_server.cli.output import complain, say, say_json
+from auth_server.cli.output import complain, hush_logs, say, say_json
+from auth_server.cli.overrides import Overrides
 from auth_server.client.credentials import CognitoClientCredentials, Held, agent_settings
 from auth_server.client.errors import CognitoAuthenticationError
 from auth_server.config import values
-from auth_server.config.settings import environment
-from auth_server.errors import ConfigurationError, Mistake
 from auth_server.oauth import cognito
 
 if TYPE_CHECKING:
@@ -20,11 +18,6 @@ if TYPE_CHECKING:
 
     from auth_server.config.settings import Settings
 
-_OPTIONS = {
-    "client_id": ("--client-id", "COGNITO_CLIENT_ID"),
-    "client_secret_file": ("--client-secret-file", "COGNITO_CLIENT_SECRET_FILE"),
-    "domain": ("--domain", "COGNITO_DOMAIN"),
-}
 _REMEDIES = {
     "invalid_client": "the client id or its secret is wrong; compare both with the app client in Cognito",
     "unauthorized_client": "the app client may not use client credentials; allow that grant in its settings",
@@ -34,6 +27,33 @@ _REMEDIES = {
     "unsupported_grant_type": "this endpoint gives no client credentials; is it the pool's /oauth2/token?",
     "invalid_request": "the endpoint did not understand the request; is it the pool's /oauth2/token?",
 }
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.description = (
+        "Get an access token for an agent. What is not given comes from the environment or .env: "
+        "COGNITO_CLIENT_ID, COGNITO_CLIENT_SECRET (or COGNITO_CLIENT_SECRET_FILE), COGNITO_DOMAIN, "
+        "COGNITO_USER_POOL_ID. The secret is never an option: others could see it in the list of processes."
+    )
+    parser.add_argument("--client-id", metavar="ID", help="the agent's app client")
+    parser.add_argument("--client-secret-file", metavar="PATH", help="a file that holds its secret")
+    parser.add_argument(
+        "--scope",
+        action="append",
+        default=[],
+        help="a scope to ask for, as RESOURCE-SERVER/NAME; may be repeated; none asks for all",
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--domain", metavar="DOMAIN", help="the hosted UI's prefix or URL")
+    where.add_argument("--token-url", metavar="URL", help="the token endpoint itself")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--header", action="store_true", help='print it for curl -H "$(auth-server token --header)"'
+    )
+    form.add_argument(
+        "--json", action="store_true", help="answer in JSON, with the seconds that the token lasts"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -61,33 +81,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    """Read what this command needs, options before the environment. Mistakes name what the reader wrote."""
-    environ = environment()
-    names = {}
-    for option, (flag, name) in _OPTIONS.items():
-        if (value := getattr(arguments, option)) is not None:
-            if not value:
-                raise WrongUseError(f"{flag} is empty")
-            base = name.removesuffix("_FILE")
-            environ.pop(base, None)
-            environ.pop(f"{base}_FILE", None)
-            environ[name] = value
-            names[name] = names[base] = flag
-    needs_pool = arguments.token_url is None and not _is_host(environ.get("COGNITO_DOMAIN", ""))
-    if needs_pool and not {"COGNITO_USER_POOL_ID", "COGNITO_USER_POOL_ID_FILE"} & environ.keys():
+    """Read what this command needs."""
+    overrides = Overrides()
+    overrides.put("--client-id", "COGNITO_CLIENT_ID", arguments.client_id)
+    overrides.put("--client-secret-file", "COGNITO_CLIENT_SECRET_FILE", arguments.client_secret_file)
+    overrides.put("--domain", "COGNITO_DOMAIN", arguments.domain)
+    knows_endpoint = arguments.token_url is not None or overrides.has_domain_of_its_own()
+    if not knows_endpoint and not overrides.has("COGNITO_USER_POOL_ID"):
         raise CommandError(
             "where is the token endpoint? Set COGNITO_USER_POOL_ID, or give --domain or --token-url"
         )
-    try:
-        return agent_settings(environ, token_url=arguments.token_url)
-    except ConfigurationError as error:
-        raise ConfigurationError(
-            [Mistake(names.get(found.place, found.place), found.message) for found in error.mistakes]
-        ) from None
-
-
-def _is_host(domain: str) -> bool:
-    return "." in domain or "://" in domain
+    with overrides.named():
+        return agent_settings(overrides.environ, token_url=arguments.token_url)
 
 
 def _get(arguments: argparse.Namespace, settings: Settings) -> Held:
@@ -102,8 +107,7 @@ def _get(arguments: argparse.Namespace, settings: Settings) -> Held:
         url = asyncio.run(cognito.discover_token_endpoint(settings.pools[0].issuers))
     if values.is_exposed(url):
         complain(f"warning: {url} is http on another machine: the secret travels in clear text; use https")
-    # The class would say it in the log.
-    logging.getLogger("auth_server").addHandler(logging.NullHandler())
+    hush_logs()
     scopes = [scope for given in arguments.scope for scope in given.split()]
     return CognitoClientCredentials(
         settings.client_id, settings.client_secret, token_url=url, scopes=scopes

@@ -3,7 +3,7 @@ import os
 from pathlib import Path
 
 import pytest
-from support.cli import SCOPES, SECRET_KEY, Command
+from support.command import SCOPES, SECRET_KEY, Command
 
 GOOD = {
     "COGNITO_USER_POOL_ID": "us-east-1_AbCdEfGhI",

@@ -1,12 +1,12 @@
 import base64
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.cli import Command, StandIn, stand_in
+from support.command import Command
+from support.demo_pool import DemoPool
 
 
 def unsigned(claims: object, header: object = None) -> str:
@@ -15,24 +15,10 @@ def unsigned(claims: object, header: object = None) -> str:
     return ".".join(base64.urlsafe_b64encode(part.encode()).rstrip(b"=").decode() for part in parts)
 
 
-@pytest.fixture(scope="module")
-def pool() -> Iterator[StandIn]:
-    """Run a Cognito."""
-    with stand_in() as running:
-        yield running
-
-
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run commands without any settings."""
     return Command(tmp_path, monkeypatch, capsys)
-
-
-@pytest.fixture
-def trusting(command: Command, pool: StandIn) -> Command:
-    """Run commands with the settings of a gateway that trusts the pool."""
-    command.settings = pool.settings
-    return command
 
 
 def test_a_token_is_shown_and_not_believed(command: Command) -> None:
@@ -140,7 +126,7 @@ def test_json_says_that_nothing_was_verified(command: Command) -> None:
     assert outcome.err.startswith("NOT VERIFIED: ")
 
 
-def test_verify_accepts_a_good_token(trusting: Command, pool: StandIn) -> None:
+def test_verify_accepts_a_good_token(trusting: Command, pool: DemoPool) -> None:
     """--verify with the gateway's settings says VERIFIED, and who it is."""
     outcome = trusting("decode", "--verify", stdin=pool.token())
     assert (outcome.code, outcome.err) == (0, "")
@@ -158,7 +144,7 @@ def test_verify_accepts_a_good_token(trusting: Command, pool: StandIn) -> None:
     ],
 )
 def test_verify_names_the_check_that_failed(
-    trusting: Command, pool: StandIn, changes: dict[str, str | None], code: str
+    trusting: Command, pool: DemoPool, changes: dict[str, str | None], code: str
 ) -> None:
     """What the gateway would refuse is NOT VERIFIED with its error_code, exit 1, and shown all the same."""
     outcome = trusting("decode", "--verify", stdin=pool.token(), **changes)
@@ -167,7 +153,7 @@ def test_verify_names_the_check_that_failed(
     assert "  client_id  demo-agent" in outcome.out
 
 
-def test_verify_judges_the_time(trusting: Command, pool: StandIn) -> None:
+def test_verify_judges_the_time(trusting: Command, pool: DemoPool) -> None:
     """An expired token does not verify."""
     outcome = trusting("decode", "--verify", stdin=pool.token(ahead=-7200))
     assert outcome.code == 1
@@ -175,7 +161,7 @@ def test_verify_judges_the_time(trusting: Command, pool: StandIn) -> None:
     assert outcome.out.splitlines()[-1] == "expired 60 min ago"
 
 
-def test_verify_refuses_a_forged_token(trusting: Command, pool: StandIn) -> None:
+def test_verify_refuses_a_forged_token(trusting: Command, pool: DemoPool) -> None:
     """Claims that were changed after signing do not verify."""
     header, _, signature = pool.token().split(".")
     _, payload, _ = unsigned({"iss": pool.issuer, "sub": "demo-admin", "exp": 2_000_000_000}).split(".")

@@ -1,11 +1,11 @@
 import json
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.cli import SCOPES, SECRET_KEY, Command, StandIn, stand_in
+from support.command import SCOPES, SECRET_KEY, Command
+from support.demo_pool import DemoPool
 
 from auth_server.contract import SESSION_COOKIE
 from auth_server.identity import session_cookie
@@ -23,25 +23,11 @@ def line_of(scope: str, which: int = 0) -> int:
     return [n for n, line in enumerate(lines, 1) if n > start and line.startswith("  - server:")][which]
 
 
-@pytest.fixture(scope="module")
-def pool() -> Iterator[StandIn]:
-    """Run a Cognito."""
-    with stand_in() as running:
-        yield running
-
-
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run commands beside the repository's scopes.yml, without any settings."""
     command = Command(tmp_path, monkeypatch, capsys)
     command.write("scopes.yml", SCOPES)
-    return command
-
-
-@pytest.fixture
-def trusting(command: Command, pool: StandIn) -> Command:
-    """Run commands with the settings of a gateway that trusts the pool."""
-    command.settings = pool.settings
     return command
 
 
@@ -207,7 +193,7 @@ def test_other_settings_need_not_be_right_for_a_scope(command: Command) -> None:
     assert "(mine.yml:" in outcome.out
 
 
-def test_a_token_is_verified_and_judged(trusting: Command, pool: StandIn) -> None:
+def test_a_token_is_verified_and_judged(trusting: Command, pool: DemoPool) -> None:
     """A token from standard input, with its scopes."""
     outcome = trusting("explain", *TIME, "--token", "-", stdin=pool.token() + "\n")
     assert (outcome.code, outcome.err) == (0, "")
@@ -217,7 +203,7 @@ def test_a_token_is_verified_and_judged(trusting: Command, pool: StandIn) -> Non
     assert denied.out.startswith("DENIED: no scope grants tools/call convert_time on currenttime; nearest")
 
 
-def test_a_users_token_counts_by_its_groups(trusting: Command, pool: StandIn) -> None:
+def test_a_users_token_counts_by_its_groups(trusting: Command, pool: DemoPool) -> None:
     """Groups in the token count for what they map to; scopes of sign-in are not remarked upon."""
     outcome = trusting("explain", *TIME, "--token", "-", stdin=pool.user_token("mcp-registry-user"))
     assert (outcome.code, outcome.err) == (0, "")
@@ -225,7 +211,7 @@ def test_a_users_token_counts_by_its_groups(trusting: Command, pool: StandIn) ->
     assert (answer["allowed"], answer["identity"]["username"]) == (False, "uma")
 
 
-def test_a_token_that_is_bound_to_another_server(trusting: Command, pool: StandIn) -> None:
+def test_a_token_that_is_bound_to_another_server(trusting: Command, pool: DemoPool) -> None:
     """A token for one MCP server (RFC 8707) is explained as the gateway judges it: not for another."""
     for server, code in (("currenttime", 0), ("fininfo", 1)):
         bound = pool.user_token("mcp-registry-user", aud=f"http://localhost:8080/{server}/mcp")
@@ -234,7 +220,7 @@ def test_a_token_that_is_bound_to_another_server(trusting: Command, pool: StandI
         assert outcome.out.startswith("DENIED: INVALID_AUDIENCE: " if code else "ALLOWED: ")
 
 
-def test_a_token_from_a_file(trusting: Command, pool: StandIn) -> None:
+def test_a_token_from_a_file(trusting: Command, pool: DemoPool) -> None:
     """@path reads the token from a file; a literal works with a warning."""
     trusting.write("token", pool.token())
     outcome = trusting("explain", *TIME, "--token", "@token")
@@ -244,7 +230,7 @@ def test_a_token_from_a_file(trusting: Command, pool: StandIn) -> None:
     assert outcome.err.startswith("warning: a token on the command line shows in the list of processes")
 
 
-def test_an_expired_token_is_denied_with_its_code(trusting: Command, pool: StandIn) -> None:
+def test_an_expired_token_is_denied_with_its_code(trusting: Command, pool: DemoPool) -> None:
     """What does not verify is DENIED with the error_code that a client would get."""
     outcome = trusting("explain", *TIME, "--token", "-", stdin=pool.token(ahead=-7200))
     assert outcome.code == 1
@@ -255,7 +241,7 @@ def test_an_expired_token_is_denied_with_its_code(trusting: Command, pool: Stand
     assert (answer["allowed"], answer["error_code"]) == (False, "TOKEN_EXPIRED")
 
 
-def test_a_client_that_is_not_accepted(trusting: Command, pool: StandIn) -> None:
+def test_a_client_that_is_not_accepted(trusting: Command, pool: DemoPool) -> None:
     """A good token of another app client is denied with the setting to change."""
     outcome = trusting("explain", *TIME, "--token", "-", stdin=pool.token(), COGNITO_ALLOWED_CLIENT_IDS=None)
     assert outcome.code == 1
@@ -280,7 +266,7 @@ def test_what_is_no_token(trusting: Command, token: str, code: str) -> None:
     assert outcome.out.count("\n") == 1
 
 
-def test_keys_that_cannot_be_fetched(trusting: Command, pool: StandIn) -> None:
+def test_keys_that_cannot_be_fetched(trusting: Command, pool: DemoPool) -> None:
     """Without keys nothing is decided, and the address that failed is named."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]

@@ -1,4 +1,4 @@
-"""`login`, `whoami` and `logout`: real processes, a real Cognito, a real gateway, a person at a browser."""
+"""`auth-server login`: real processes, a real Cognito, a real gateway, a person at a browser."""
 
 import json
 import os
@@ -9,206 +9,29 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
-from support.cli import ROOT, SCOPES, SECRET_KEY, Command, locked, serving
-from support.gateway import free_port
-from support.person import sign_in
+from support.asgi_server import read_body
+from support.command import SECRET_KEY
+from support.hosted_ui import sign_in
+from support.person_with_a_terminal import PASSWORD, WEB_SECRET, World, checked, one_line
+from support.shared_machine import free_port, locked
 
-from auth_server.app import create_app
 from auth_server.cli.loopback import callback_url
-from auth_server.config.settings import Settings
-from auth_server.demo import cognito as stand_in
-from auth_server.demo.cognito import Directory, KeyRing
-from auth_server.demo.directory import POOL_ID, demo_directory
+from auth_server.demo.directory import POOL_ID
 from auth_server.identity import session_cookie
-from auth_server.model import Pool
-from auth_server.oauth import provider
 
-WEB_SECRET = "web+secret/%&=;:x"
-PASSWORD = "uma's pass-wörd & %2B"
-SECRETS = {"demo-web": WEB_SECRET, "uma": PASSWORD}
 HEADERS = [(b"content-type", b"application/json")]
-
-
-@dataclass
-class Stage:
-    """A server for the whole module, whose app a test can replace, and the requests that it got."""
-
-    base: str = ""
-    own: Any = None
-    app: Any = None
-    seen: list[tuple[str, str]] = field(default_factory=list)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve with the app of the current test."""
-        if scope["type"] == "lifespan":
-            await self.own(scope, receive, send)
-            return
-        self.seen.append((scope["method"], scope["path"]))
-        await self.app(scope, receive, send)
-
-
-@dataclass
-class World:
-    """A pool, a gateway that trusts it, and a person with a home."""
-
-    issuer: str
-    gateway: str
-    port: int
-    home: Path
-    cognito: Stage
-    door: Stage
-    command: Command
-
-    @property
-    def cookie_file(self) -> Path:
-        """Where the cookie is kept."""
-        return self.home / ".mcp" / "session_cookie"
-
-    @property
-    def environ(self) -> dict[str, str]:
-        """What the person's terminal has."""
-        ours = ("COGNITO_", "AWS_", "SECRET_KEY", "GATEWAY_URL", "REGISTRY_URL", "BROWSER", "DISPLAY")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        return kept | self.settings | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """What they have set for these commands."""
-        return {
-            "HOME": str(self.home),
-            "COGNITO_USER_POOL_ID": POOL_ID,
-            "COGNITO_ISSUER": self.issuer,
-            "COGNITO_CLIENT_ID": "demo-cli",
-            "GATEWAY_URL": self.gateway,
-        }
-
-    def start(self, *arguments: str, **changes: str | None) -> subprocess.Popen[str]:
-        """Start a command as a process."""
-        environ: dict[str, str | None] = {**self.environ, **changes}
-        return subprocess.Popen(
-            [sys.executable, "-m", "auth_server", *arguments],
-            cwd=self.home,
-            env={name: value for name, value in environ.items() if value is not None},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, *arguments: str, stdin: str = "", **changes: str | None) -> tuple[object, str, str]:
-        """Run a command to its end, in this process; returns exit code, standard output and error."""
-        self.command.settings = self.settings
-        outcome = self.command(*arguments, stdin=stdin, **changes)
-        return checked(outcome.code, outcome.out, outcome.err)
-
-    def login(
-        self, *arguments: str, action: str = "sign-in", password: str = PASSWORD, **changes: str | None
-    ) -> tuple[object, str, str, httpx.Response]:
-        """Run `login --no-browser`, play the person at the browser; returns what `run` does, and the page."""
-        given = ["login", "--no-browser", "--port", str(self.port), *arguments]
-        with self.start(*given, **changes) as process:
-            assert process.stdout
-            address = process.stdout.readline().strip()
-            assert address, process.communicate(timeout=10)
-            page = sign_in(address, "uma", password, action=action)
-            out, err = process.communicate(timeout=60)
-        return *checked(process.returncode, out, err), page
-
-    def signed_in(self) -> str:
-        """Sign in with a password, and return the cookie."""
-        code, _, err = self.run("login", "--username", "uma", stdin=f"{PASSWORD}\n")
-        assert (code, err) == (0, "")
-        return self.cookie_file.read_text().strip()
-
-
-def checked(code: object, out: str, err: str) -> tuple[object, str, str]:
-    """Return what a command said, after checking what none may say."""
-    assert "Traceback" not in err
-    for secret in (WEB_SECRET, PASSWORD, "eyJ"):  # every token, and the cookie, begins so
-        assert secret not in out + err
-    return code, out, err
-
-
-def one_line(err: str) -> str:
-    """Return the only line of an error."""
-    assert err.startswith("auth-server: ")
-    assert err.count("\n") == 1
-    return err
-
-
-@pytest.fixture(scope="module")
-def cognito() -> Iterator[Stage]:
-    """Start a server for the stand-in."""
-    stage = Stage()
-    with serving(lambda _base: stage) as stage.base:
-        yield stage
-
-
-@pytest.fixture(scope="module")
-def keys() -> KeyRing:
-    """Make keys once: they take a while."""
-    return KeyRing.generate([POOL_ID])
-
-
-def directory(gateway: str, *callbacks: str) -> Directory:
-    """Return the demo's pool, whose clients list these callbacks."""
-    (pool,) = demo_directory(gateway, secrets=SECRETS).pools
-    clients = [replace(each, callback_urls=(*each.callback_urls, *callbacks)) for each in pool.clients]
-    return Directory((replace(pool, clients=tuple(clients)),))
-
-
-@pytest.fixture
-def world(
-    cognito: Stage,
-    keys: KeyRing,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[World]:
-    """Set the stage."""
-    port = free_port()
-    pool = directory("http://localhost:8080", callback_url(port))
-    ring = KeyRing({POOL_ID: keys.current(POOL_ID)})
-    cognito.app = stand_in.create_app(pool, issuer_base=cognito.base, keys=ring)
-    cognito.seen = []
-    home = tmp_path / "home"
-    home.mkdir()
-    (tmp_path / "scopes.yml").write_text(SCOPES)
-    issuer = f"{cognito.base}/{POOL_ID}"
-    settings = {
-        "COGNITO_USER_POOL_ID": POOL_ID,
-        "COGNITO_ISSUER": issuer,
-        "COGNITO_CLIENT_ID": "demo-web",
-        "COGNITO_CLIENT_SECRET": WEB_SECRET,
-        "COGNITO_ALLOWED_CLIENT_IDS": "demo-cli",
-        "SECRET_KEY": SECRET_KEY,
-        "SCOPES_FILE": str(tmp_path / "scopes.yml"),
-        "REVOCATION_URL": f"sqlite:///{tmp_path}/revocations.db",
-    }
-    door = Stage()
-
-    def gateway(base: str) -> Stage:
-        door.own = door.app = create_app(Settings.from_environ(settings | {"GATEWAY_URL": base}))
-        return door
-
-    with serving(gateway, lifespan="on") as door.base:
-        yield World(issuer, door.base, port, home, cognito, door, Command(home, monkeypatch, capsys))
 
 
 def answering(status: int, body: bytes = b"") -> Any:
     """Return a server that answers everything with the same."""
 
     async def app(_scope: Scope, receive: Receive, send: Send) -> None:
-        while (await receive()).get("more_body"):
-            pass
+        await read_body(receive)
         await send({"type": "http.response.start", "status": status, "headers": HEADERS})
         await send({"type": "http.response.body", "body": body})
 
@@ -556,93 +379,6 @@ def test_a_password_that_is_not_enough(world: World, answer: dict[str, Any], sai
     assert said in one_line(err)
 
 
-def test_whoami(world: World) -> None:
-    """The gateway's own view of the saved cookie: user, groups, end; in JSON for programs."""
-    world.signed_in()
-    code, out, err = world.run("whoami")
-    assert (code, err) == (0, "")
-    assert re.fullmatch(
-        r"uma\n  groups  mcp-registry-user\n  until   20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC\n", out
-    )
-    answer = json.loads(world.run("whoami", "--json")[1])
-    assert (answer["username"], answer["groups"]) == ("uma", ["mcp-registry-user"])
-    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", answer["expires_at"])
-
-
-def test_whoami_without_a_session(world: World) -> None:
-    """Nobody signed in, a file open to others and a forged cookie are one line with what to do."""
-    code, _, err = world.run("whoami")
-    assert (code, "run auth-server login" in one_line(err)) == (1, True)
-    world.signed_in()
-    world.cookie_file.chmod(0o644)
-    code, _, err = world.run("whoami")
-    assert (code, "chmod 600" in one_line(err)) == (1, True)
-    world.cookie_file.chmod(0o600)
-    world.cookie_file.write_text("forged.cookie.value")
-    code, _, err = world.run("whoami")
-    assert (code, "SESSION_INVALID" in err, "run auth-server login" in one_line(err)) == (1, True, True)
-    code, _, err = world.run("whoami", "--gateway", f"http://127.0.0.1:{free_port()}")
-    assert (code, "cannot be reached" in one_line(err)) == (1, True)
-    code, _, err = world.run("whoami", "--gateway", "gateway")
-    assert (code, "--gateway: " in one_line(err)) == (1, True)
-
-
-def test_logout(world: World) -> None:
-    """The gateway is asked to end the session, and the file goes; a second time there is nothing to do."""
-    world.signed_in()
-    assert world.run("logout") == (0, "signed out; the session has ended\n", "")
-    assert not world.cookie_file.exists()
-    assert ("DELETE", "/session") in world.door.seen
-    assert world.run("logout") == (0, "nobody is signed in here\n", "")
-
-
-def test_logout_of_a_session_that_is_over(world: World) -> None:
-    """What the gateway does not know any more is no failure."""
-    world.cookie_file.parent.mkdir()
-    world.cookie_file.write_text("forged.cookie.value")
-    assert world.run("logout") == (0, "signed out; the session was over already\n", "")
-    assert not world.cookie_file.exists()
-
-
-def test_an_ended_session_counts_no_more(world: World) -> None:
-    """The cookie that was signed out, kept by somebody and used again, is refused."""
-    cookie = world.signed_in()
-    assert world.run("logout")[0] == 0
-    world.cookie_file.write_text(cookie)
-    world.cookie_file.chmod(0o600)
-    code, _, err = world.run("whoami")
-    assert code == 1
-    assert "REVOKED" in one_line(err)
-
-
-def test_logout_with_an_open_file(world: World) -> None:
-    """A cookie that others may have read is ended all the more."""
-    world.signed_in()
-    world.cookie_file.chmod(0o666)
-    assert world.run("logout") == (0, "signed out; the session has ended\n", "")
-
-
-def test_logout_without_the_gateway(world: World) -> None:
-    """The file goes even where the gateway is silent; that the session lives on is said, and a failure."""
-    world.signed_in()
-    code, out, err = world.run("logout", "--gateway", f"http://127.0.0.1:{free_port()}")
-    assert (code, out) == (1, "")
-    assert "is removed, but the session could not be ended" in one_line(err)
-    assert not world.cookie_file.exists()
-
-
-def test_logout_of_an_unusable_file(world: World) -> None:
-    """What holds no cookie goes, too; what cannot go is said."""
-    world.cookie_file.parent.mkdir()
-    world.cookie_file.write_text("no cookie at all")
-    code, _, err = world.run("logout")
-    assert (code, "is removed" in one_line(err)) == (1, True)
-    assert not world.cookie_file.exists()
-    world.cookie_file.mkdir()
-    code, _, err = world.run("logout")
-    assert (code, "cannot be removed" in one_line(err)) == (1, True)
-
-
 def test_clear_text_to_another_machine_is_warned_of(world: World) -> None:
     """A session does not travel in the clear unnoticed."""
     world.signed_in()
@@ -650,19 +386,3 @@ def test_clear_text_to_another_machine_is_warned_of(world: World) -> None:
     assert err.startswith("warning: http://gateway.invalid is http on another machine")
     _, _, err = world.run("login", "--username", "uma", "--gateway", "http://gateway.invalid", stdin=PASSWORD)
     assert err.startswith("warning: http://gateway.invalid is http on another machine")
-
-
-@pytest.mark.parametrize(
-    ("issuer", "url"),
-    [
-        ("https://cognito-idp.eu-west-1.amazonaws.com/p", "https://cognito-idp.eu-west-1.amazonaws.com/"),
-        (
-            "https://issuer-cognito-idp.eu-west-1.amazonaws.com/p",
-            "https://cognito-idp.eu-west-1.amazonaws.com/",
-        ),
-        ("http://localhost:9000/p", "http://localhost:9000/"),
-    ],
-)
-def test_where_the_api_is(issuer: str, url: str) -> None:
-    """The API of a pool is beside its issuer, in AWS and in the stand-in."""
-    assert provider.api_url(Pool("eu-west-1_p", "eu-west-1", (issuer,), "")) == url

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
@@ -12,14 +13,9 @@ from auth_server.cli.errors import CommandError
 from auth_server.cli.loopback import Loopback, callback_url
 
 pytestmark = pytest.mark.anyio
+Knock = Callable[..., Coroutine[Any, Any, str]]
 STATE = "the-state-of-this-sign-in"
 GOOD = f"GET /callback?code=the-code&state={STATE} HTTP/1.1"
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    """Run on asyncio, as the command does."""
-    return "asyncio"
 
 
 @pytest.fixture
@@ -30,7 +26,7 @@ def port() -> int:
 
 
 @pytest.fixture
-def knock(port: int) -> Callable[..., Awaitable[str]]:
+def knock(port: int) -> Knock:
     """Return what sends a request and gives the whole answer."""
 
     async def send(
@@ -47,7 +43,9 @@ def knock(port: int) -> Callable[..., Awaitable[str]]:
     return send
 
 
-async def finished(waiting: Awaitable[loopback.Redirect], *, signed_in: bool = True) -> loopback.Redirect:
+async def finished(
+    waiting: Coroutine[Any, Any, loopback.Redirect], *, signed_in: bool = True
+) -> loopback.Redirect:
     """Take the redirect and let the browser see how it ended."""
     redirect = await waiting
     await redirect.answer(signed_in=signed_in)
@@ -58,7 +56,7 @@ async def finished(waiting: Awaitable[loopback.Redirect], *, signed_in: bool = T
     ("signed_in", "status", "says"), [(True, 200, "signed in"), (False, 400, "not work")]
 )
 async def test_the_browser_comes_back(
-    port: int, knock: Callable[..., Awaitable[str]], signed_in: bool, status: int, says: str
+    port: int, knock: Knock, signed_in: bool, status: int, says: str
 ) -> None:
     """The code is taken, and the page waits to say how it ended: plain, unscripted, without what came."""
     async with Loopback(STATE, port) as listening:
@@ -73,7 +71,7 @@ async def test_the_browser_comes_back(
     assert not any(word in page for word in ("the-code", STATE, "<script", "http:"))
 
 
-async def test_ipv6_loopback(port: int, knock: Callable[..., Awaitable[str]]) -> None:
+async def test_ipv6_loopback(port: int, knock: Knock) -> None:
     """Where localhost is ::1, the browser comes back there."""
     async with Loopback(STATE, port) as listening:
         _, page = await asyncio.gather(finished(listening.redirect(timeout=5)), knock(GOOD, address="::1"))
@@ -103,9 +101,7 @@ async def test_other_addresses_do_not_answer(port: int) -> None:
         "",
     ],
 )
-async def test_other_paths_are_not_found(
-    port: int, knock: Callable[..., Awaitable[str]], request_line: str
-) -> None:
+async def test_other_paths_are_not_found(port: int, knock: Knock, request_line: str) -> None:
     """Everything but the exact path is 404, and uses nothing up."""
     async with Loopback(STATE, port) as listening:
         assert (await knock(request_line)).startswith("HTTP/1.1 404 ")
@@ -113,7 +109,7 @@ async def test_other_paths_are_not_found(
     assert redirect.code == "the-code"
 
 
-async def test_other_methods_and_hosts(port: int, knock: Callable[..., Awaitable[str]]) -> None:
+async def test_other_methods_and_hosts(port: int, knock: Knock) -> None:
     """A POST is 405; a foreign Host, none or two are 404; none of them uses the listener up."""
     async with Loopback(STATE, port) as listening:
         answer = await knock(GOOD.replace("GET", "POST"))
@@ -140,7 +136,7 @@ async def test_other_methods_and_hosts(port: int, knock: Callable[..., Awaitable
         f"code&state={STATE}",
     ],
 )
-async def test_a_foreign_redirect(port: int, knock: Callable[..., Awaitable[str]], query: str) -> None:
+async def test_a_foreign_redirect(port: int, knock: Knock, query: str) -> None:
     """What does not belong to this sign-in, or has no single reading, ends it without a code."""
     async with Loopback(STATE, port) as listening:
         waiting = asyncio.create_task(listening.redirect(timeout=5))
@@ -149,7 +145,7 @@ async def test_a_foreign_redirect(port: int, knock: Callable[..., Awaitable[str]
             await waiting
 
 
-async def test_one_request_then_nobody_listens(port: int, knock: Callable[..., Awaitable[str]]) -> None:
+async def test_one_request_then_nobody_listens(port: int, knock: Knock) -> None:
     """After the redirect the port is closed, while the browser still waits; an open connection gets 404."""
     async with Loopback(STATE, port) as listening:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -164,7 +160,7 @@ async def test_one_request_then_nobody_listens(port: int, knock: Callable[..., A
         assert "200 OK" in await page
 
 
-async def test_an_error_comes_back(port: int, knock: Callable[..., Awaitable[str]]) -> None:
+async def test_an_error_comes_back(port: int, knock: Knock) -> None:
     """Cognito's error and its words are handed on."""
     line = f"GET /callback?error=access_denied&error_description=the+person+cancelled&state={STATE} HTTP/1.1"
     async with Loopback(STATE, port) as listening:
@@ -231,16 +227,14 @@ async def test_a_port_that_may_not_be_used(monkeypatch: pytest.MonkeyPatch) -> N
         await Loopback(STATE, 80).__aenter__()
 
 
-async def test_a_machine_without_ipv6(
-    port: int, knock: Callable[..., Awaitable[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_machine_without_ipv6(port: int, knock: Knock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without ::1, the other loopback address is enough."""
     start = asyncio.start_server
 
-    async def without(connected: object, address: str, *rest: object, **options: object) -> asyncio.Server:
+    async def without(connected: Any, address: str, *rest: Any, **options: Any) -> asyncio.Server:
         if address == "::1":
             raise OSError(99, "Cannot assign requested address")
-        return await start(connected, address, *rest, **options)  # type: ignore[arg-type]
+        return await start(connected, address, *rest, **options)
 
     monkeypatch.setattr(asyncio, "start_server", without)
     async with Loopback(STATE, port) as listening:

@@ -9,8 +9,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from support.cli import Command
-from support.gateway import free_port
+from support.command import Command
+from support.shared_machine import free_port
 
 from auth_server.identity.revocations import AHEAD, Revocation, RevocationKind
 from auth_server.stores import open_store
@@ -31,7 +31,7 @@ def kept(command: Command) -> list[Revocation]:
     """Return what the store holds."""
 
     async def read() -> list[Revocation]:
-        store = open_store(command.settings["REVOCATION_URL"], create=False)
+        store = open_store(command.settings["REVOCATION_URL"] or "", create=False)
         try:
             return list((await store.read(None)).revocations)
         finally:
@@ -81,8 +81,8 @@ def test_no_store(command: Command) -> None:
 
 def test_no_state_folder(command: Command) -> None:
     """Without a home, nobody guesses where the store might be."""
-    absent = dict.fromkeys(("REVOCATION_URL", "STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"))
-    outcome = command("revoke", "--user", "uma", **absent)
+    command.settings = dict.fromkeys(("REVOCATION_URL", "STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"))
+    outcome = command("revoke", "--user", "uma")
     assert outcome.code == 1
     assert outcome.errors[0].startswith("auth-server: REVOCATION_URL: there is no folder")
 
@@ -131,12 +131,12 @@ def test_wrong_use(command: Command, arguments: list[str]) -> None:
 
 def test_check_names_the_store(command: Command) -> None:
     """`check` says where revocations are kept and how far that reaches; it makes no file itself."""
-    more = {"COGNITO_USER_POOL_ID": "us-east-1_AbCdEfGhI", "REVOCATION_URL": None}
+    command.settings = {"COGNITO_USER_POOL_ID": "us-east-1_AbCdEfGhI"}
     command.write("scopes.yml", "a/b: [{server: x, methods: ['*']}]\n")
-    outcome = command("check", **more)
+    outcome = command("check")
     assert f"sqlite {command.folder}/state/revocations.sqlite, for this machine alone" in outcome.out
     assert not (command.folder / "state").exists()
-    outcome = command("check", **more | {"REVOCATION_URL": "redis://:pass-word@valkey:6379/3"})
+    outcome = command("check", REVOCATION_URL="redis://:pass-word@valkey:6379/3")
     assert "redis valkey:6379/3, for every machine" in outcome.out
     assert "pass-word" not in outcome.out
 
@@ -158,10 +158,10 @@ def test_a_folder_that_cannot_be_written(command: Command, name: str, path: str)
     """It is a mistake in the settings, told before anything starts."""
     command.write("scopes.yml", "a/b: [{server: x, methods: ['*']}]\n")
     more = ["--listen", f"127.0.0.1:{free_port()}", "--server", "x=http://127.0.0.1:9"]
-    settings = {"COGNITO_USER_POOL_ID": "us-east-1_AbCdEfGhI", "COGNITO_ALLOWED_CLIENT_IDS": "a"}
+    command.settings = {"COGNITO_USER_POOL_ID": "us-east-1_AbCdEfGhI", "COGNITO_ALLOWED_CLIENT_IDS": "a"}
     if name != "gateway":
         more = []
-    done = command.process(name, *more, **settings, REVOCATION_URL=f"sqlite://{path}")
+    done = command.process(name, *more, REVOCATION_URL=f"sqlite://{path}")
     (line,) = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (1, "")
     assert "REVOCATION_URL: " in line

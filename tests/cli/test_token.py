@@ -8,7 +8,9 @@ from urllib.parse import parse_qs
 import jwt
 import pytest
 from starlette.types import Receive, Scope, Send
-from support.cli import AGENT_SECRET, Command, StandIn, serving, stand_in
+from support.asgi_server import read_body, serving
+from support.command import Command
+from support.demo_pool import AGENT_SECRET, DemoPool
 
 from auth_server.demo.directory import POOL_ID
 from auth_server.oauth import cognito
@@ -28,23 +30,11 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
-        body = b""
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                break
+        body = await read_body(receive)
         self.seen.append((scope["path"], parse_qs(body.decode())))
         await asyncio.sleep(self.delay)
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
         await send({"type": "http.response.body", "body": self.body})
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[StandIn]:
-    """Run a Cognito."""
-    with stand_in() as running:
-        yield running
 
 
 @pytest.fixture
@@ -63,9 +53,10 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 
 @pytest.fixture
-def agent(command: Command, pool: StandIn) -> Command:
+def agent(command: Command, pool: DemoPool) -> Command:
     """Run commands of an agent that knows its pool."""
-    command.settings |= {"COGNITO_USER_POOL_ID": POOL_ID, "COGNITO_ISSUER": pool.issuer}
+    known = {"COGNITO_USER_POOL_ID": POOL_ID, "COGNITO_ISSUER": pool.issuer}
+    command.settings = {**command.settings, **known}
     return command
 
 
@@ -116,7 +107,7 @@ def test_credentials_from_dotenv(agent: Command) -> None:
     assert (outcome.code, outcome.err) == (0, "")
 
 
-def test_a_token_endpoint_by_option_needs_no_pool(command: Command, pool: StandIn) -> None:
+def test_a_token_endpoint_by_option_needs_no_pool(command: Command, pool: DemoPool) -> None:
     """--token-url is used as it is; nothing else need be known, and mistakes elsewhere do not matter."""
     outcome = command(
         "token", "--token-url", f"{pool.issuer}/oauth2/token", DECISION_TTL="x", SECRET_KEY="weak"
@@ -186,7 +177,7 @@ def test_refusals_have_a_remedy(
 )
 def test_what_is_missing_is_said(agent: Command, taken_out: str, said: str) -> None:
     """Each missing value is one line with its remedy."""
-    del agent.settings[taken_out]
+    agent.settings = {**agent.settings, taken_out: None}
     outcome = agent("token")
     assert (outcome.code, outcome.out, len(outcome.errors)) == (1, "", 1)
     assert said in outcome.err
@@ -314,7 +305,7 @@ def test_a_token_is_not_in_its_repr() -> None:
     assert "secret" not in repr(cognito.MachineToken("secret", 1))
 
 
-def test_as_a_process(agent: Command, pool: StandIn) -> None:
+def test_as_a_process(agent: Command, pool: DemoPool) -> None:
     """The whole way as a process: get a token, and let `decode --verify` accept it."""
     done = agent.process("token")
     assert (done.returncode, done.stderr) == (0, "")

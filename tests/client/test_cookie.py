@@ -9,11 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import httpx
-import httpx2
 import pytest
 from starlette.types import Receive, Scope, Send
-from support.cli import serving
+from support.asgi_server import read_body, serving
 
 from auth_server.client import SessionCookie, SessionCookieError
 from auth_server.client.cookie import read_cookie, remove_cookie, save_cookie
@@ -32,12 +30,7 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 200 or 401, and set a cookie of its own."""
-        body = b""
-        while True:
-            message = await receive()
-            body += message["body"]
-            if not message.get("more_body"):
-                break
+        body = await read_body(receive)
         who = "|".join(value.decode() for name, value in scope["headers"] if name == b"cookie")
         self.came.append(who)
         self.bodies.append(body)
@@ -60,13 +53,6 @@ def path(tmp_path: Path) -> Path:
     """Return a file with a cookie."""
     found = tmp_path / "mcp" / "session_cookie"
     save_cookie(found, OLD)
-    return found
-
-
-@pytest.fixture(params=[httpx, httpx2], ids=lambda library: library.__name__)
-def library(request: pytest.FixtureRequest) -> ModuleType:
-    """Both libraries that MCP clients are made with."""
-    found: ModuleType = request.param
     return found
 
 

@@ -13,15 +13,16 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qs
 
-import httpx
-import httpx2
 import pytest
 from starlette.types import Receive, Scope, Send
-from support.cli import AGENT_SECRET, ROOT, serving
-from support.until import until
+from support.asgi_server import Stage, read_body, serving
+from support.demo_pool import AGENT_SECRET
+from support.key_rings import key_ring
+from support.repository import ROOT
+from support.waiting import eventually
 
 from auth_server.client import CognitoAuthenticationError, CognitoClientCredentials
-from auth_server.demo.cognito import KeyRing, create_app
+from auth_server.demo.cognito import create_app
 from auth_server.demo.directory import POOL_ID, demo_directory
 from auth_server.errors import ConfigurationError
 from auth_server.oauth import cognito
@@ -45,12 +46,7 @@ class Pool:
         if not scope["path"].endswith("/oauth2/token"):
             await self.app(scope, receive, send)
             return
-        body = b""
-        while True:
-            message = await receive()
-            body += message["body"]
-            if not message.get("more_body"):
-                break
+        body = await read_body(receive)
         form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
         self.asked.append((form, {k.decode(): v.decode() for k, v in scope["headers"]}))
         await asyncio.to_thread(self.open.wait)
@@ -86,12 +82,7 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 200 or 401."""
-        body = b""
-        while True:
-            message = await receive()
-            body += message["body"]
-            if not message.get("more_body"):
-                break
+        body = await read_body(receive)
         who = dict(scope["headers"]).get(b"authorization", b"").decode()
         self.came.append((who, body))
         status = 200 if self.welcome(who) else 401
@@ -116,24 +107,6 @@ class Clock:
 
 
 @pytest.fixture(scope="module")
-def keys() -> KeyRing:
-    """Make keys once: they take a while."""
-    return KeyRing.generate([POOL_ID])
-
-
-@dataclass
-class Stage:
-    """A server for the whole module, whose app each test replaces: starting one takes a while."""
-
-    base: str = ""
-    app: Any = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve with the app of the current test."""
-        await self.app(scope, receive, send)
-
-
-@pytest.fixture(scope="module")
 def stages() -> Iterator[tuple[Stage, Stage]]:
     """Start the servers."""
     first, second = Stage(), Stage()
@@ -142,12 +115,12 @@ def stages() -> Iterator[tuple[Stage, Stage]]:
 
 
 @pytest.fixture
-def pool(keys: KeyRing, stages: tuple[Stage, Stage]) -> Iterator[Pool]:
+def pool(stages: tuple[Stage, Stage]) -> Iterator[Pool]:
     """Run a Cognito."""
     stage = stages[0]
     directory = demo_directory("http://localhost:8080", secrets={"demo-agent": AGENT_SECRET})
-    ring = KeyRing({POOL_ID: keys.current(POOL_ID)})
-    stage.app = found = Pool(create_app(directory, issuer_base=stage.base, keys=ring), stage.base)
+    app = create_app(directory, issuer_base=stage.base, keys=key_ring(POOL_ID))
+    stage.app = found = Pool(app, stage.base)
     found.open.set()
     yield found
     found.open.set()
@@ -157,13 +130,6 @@ def pool(keys: KeyRing, stages: tuple[Stage, Stage]) -> Iterator[Pool]:
 def door(stages: tuple[Stage, Stage]) -> Door:
     """Run a door."""
     stages[1].app = found = Door(stages[1].base)
-    return found
-
-
-@pytest.fixture(params=[httpx, httpx2], ids=lambda library: library.__name__)
-def library(request: pytest.FixtureRequest) -> ModuleType:
-    """Both libraries that MCP clients are made with."""
-    found: ModuleType = request.param
     return found
 
 
@@ -237,7 +203,7 @@ def test_one_who_stops_waiting_stops_nobody_else(pool: Pool) -> None:
 
     async def run() -> None:
         impatient, patient = asyncio.create_task(auth.atoken()), asyncio.create_task(auth.atoken())
-        await until(lambda: len(pool.asked) == 1)
+        await eventually(lambda: len(pool.asked) == 1)
         impatient.cancel()
         with pytest.raises(asyncio.CancelledError):
             await impatient

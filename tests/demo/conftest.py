@@ -1,23 +1,20 @@
 """A real stand-in on a real port, with a clock that tests can turn, and helpers to talk to it."""
 
 import base64
-import contextlib
 import hashlib
 import secrets
-import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import jwt
 import pytest
-import uvicorn
 from starlette.applications import Starlette
-from starlette.types import ASGIApp, Receive, Scope, Send
+from support.asgi_server import Stage, serving
+from support.key_rings import key_ring
 
 from auth_server.demo.cognito import (
     AppClient,
@@ -33,26 +30,6 @@ from auth_server.demo.cognito import (
 POOL = "us-east-1_Test00001"
 CALLBACK = "http://localhost:8080/oauth2/callback/cognito"
 NOW = 1_800_000_000
-
-
-@contextlib.contextmanager
-def running(make_app: Callable[[str], ASGIApp], lifespan: Literal["auto", "off"] = "auto") -> Iterator[str]:
-    """Serve an app on a free port of 127.0.0.1 and yield its base URL."""
-    # The socket listens before the server runs, so that the first request waits instead of failing.
-    listener = socket.create_server(("127.0.0.1", 0))
-    base = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    config = uvicorn.Config(
-        make_app(base), log_level="warning", access_log=False, ws="none", lifespan=lifespan
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        yield base
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
 
 
 @dataclass
@@ -128,7 +105,7 @@ class StandIn:
         assert isinstance(keys, KeyRing)
         return keys
 
-    def token(self, auth: tuple[str, str] | None = None, **form: str) -> httpx.Response:
+    def token(self, auth: tuple[str, str] | None = None, /, **form: str) -> httpx.Response:
         """Call the token endpoint."""
         return self.post("token", form, auth)
 
@@ -237,38 +214,18 @@ def directory() -> Directory:
 
 
 @pytest.fixture(scope="session")
-def keys() -> KeyRing:
-    """Make keys once: they take a while."""
-    return KeyRing.generate([POOL])
-
-
-@dataclass
-class Stage:
-    """One server for the whole run, whose app each test replaces: starting one takes 0.2 s."""
-
-    base: str = ""
-    app: ASGIApp | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve with the app of the current test."""
-        assert self.app is not None
-        await self.app(scope, receive, send)
-
-
-@pytest.fixture(scope="session")
 def stage() -> Iterator[Stage]:
     """Start the server."""
     stage = Stage()
-    with running(lambda _base: stage, lifespan="off") as stage.base:
+    with serving(lambda _base: stage) as stage.base:
         yield stage
 
 
 @pytest.fixture
-def stand_in(keys: KeyRing, stage: Stage) -> Iterator[StandIn]:
+def stand_in(stage: Stage) -> Iterator[StandIn]:
     """Put up a stand-in of its own for the test, with a browser that keeps cookies."""
     clock = Clock()
-    ring = KeyRing({POOL: keys.current(POOL)})
-    app = create_app(directory(), issuer_base=stage.base, clock=clock, keys=ring)
+    app = create_app(directory(), issuer_base=stage.base, clock=clock, keys=key_ring(POOL))
     stage.app = app
     with httpx.Client(trust_env=False) as http:
         yield StandIn(stage.base, app, clock, http)

@@ -6,10 +6,11 @@ import httpx
 import jwt
 import pytest
 from starlette.applications import Starlette
+from support.asgi_server import serving
 
 from auth_server.demo.cognito import Directory, KeyRing, Pool, create_app
 
-from .conftest import POOL, StandIn, running
+from .conftest import POOL, StandIn
 
 
 def machine_token(stand_in: StandIn) -> str:
@@ -68,7 +69,7 @@ def test_public_base_is_for_browsers_alone(keys: KeyRing) -> None:
             Directory((pool,)), issuer_base=base, public_base="http://localhost:8080/x/", keys=keys
         )
 
-    with running(make) as base, httpx.Client(trust_env=False) as http:
+    with serving(make) as base, httpx.Client(trust_env=False) as http:
         document = http.get(f"{base}/{POOL}/.well-known/openid-configuration").json()
     assert document["issuer"] == "http://cognito.test/pool"
     assert document["authorization_endpoint"] == f"http://localhost:8080/x/{POOL}/oauth2/authorize"

@@ -2,11 +2,10 @@
 
 import httpx
 import pytest
+from support.asgi_server import serving
 
 from auth_server.demo.cognito import AppClient, Directory, Flow, Pool, User, create_app
 from auth_server.demo.directory import POOL_ID, demo_directory
-
-from .conftest import running
 
 GATEWAY = "http://localhost:8080"
 
@@ -75,7 +74,7 @@ def test_the_demo_answers() -> None:
     """The demo's agent gets a token from the demo's stand-in."""
     directory = demo_directory(GATEWAY, secrets={"demo-agent": "s"})
     with (
-        running(lambda base: create_app(directory, issuer_base=base)) as base,
+        serving(lambda base: create_app(directory, issuer_base=base)) as base,
         httpx.Client(trust_env=False) as http,
     ):
         answer = http.post(

@@ -19,12 +19,6 @@ ERAS = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """Run on asyncio, as uvicorn does."""
-    return "asyncio"
-
-
 def served(name: str) -> Iterator[str]:
     """Start a server as a process and yield the URL that it prints."""
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}

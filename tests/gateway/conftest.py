@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import chromium, cognito, composed, jwks
+from support import chromium, cognito, composed
 from support.backend import Backend
 from support.demo import running_demo
 from support.door import SCOPES, Door, mint
 from support.gateway import Gateway, environment, running
+from support.jwks_server import JwksServer, jwks_server_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from support.demo import Demo
 
 if COMPOSED := os.environ.get("GATEWAY_STACK") == "compose":
-    running = composed.running  # type: ignore[assignment]
+    running = composed.running  # type: ignore[assignment]  # it has all that `door` asks of a gateway
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -49,15 +50,15 @@ def backends() -> Iterator[tuple[Backend, Backend]]:
 
 
 @pytest.fixture(scope="session")
-def key_server() -> Iterator[jwks.KeyServer]:
+def key_server() -> Iterator[JwksServer]:
     """Serve the pool's keys."""
-    with jwks.serving(cognito.jwks()) as server:
+    with jwks_server_beside(cognito.jwks()) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def shared_gateway(
-    backends: tuple[Backend, Backend], key_server: jwks.KeyServer, tmp_path_factory: pytest.TempPathFactory
+    backends: tuple[Backend, Backend], key_server: JwksServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Gateway, Path]]:
     """Start the one gateway."""
     first, second = backends
@@ -77,6 +78,14 @@ def shared_gateway(
     options = ["--nginx-workers", "1", "--forward-credentials", "passing"]
     with running(servers, environment(key_server.url, scopes), *options, cwd=folder) as gateway:
         yield gateway, scopes
+
+
+@pytest.fixture
+def scopes(tmp_path: Path) -> Path:
+    """Write a scopes.yml that a test may edit."""
+    path = tmp_path / "scopes.yml"
+    path.write_text(SCOPES.read_text())
+    return path
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import re
 import secrets
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import httpx
 import pytest
 from support import chromium
+from support.asgi_server import serving
 from support.chromium import DESKTOP, PHONE, Person
-from support.cli import serving
 from support.demo import GROUPS
 from support.waiting import until
 
@@ -22,13 +22,14 @@ from auth_server.identity import session_cookie
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, ViewportSize
     from starlette.types import Receive, Scope, Send
     from support.demo import Demo
 
 SESSION = "mcp_gateway_session"
-GRANTED = ("current_time_by_timezone", {"tz_name": "Europe/Berlin"})
-REFUSED = ("convert_time", {})
+Call = tuple[str, dict[str, str]]
+GRANTED: Call = ("current_time_by_timezone", {"tz_name": "Europe/Berlin"})
+REFUSED: Call = ("convert_time", {})
 IN_FORCE = 1  # seconds until an end is known everywhere
 
 
@@ -445,9 +446,10 @@ def test_accessibility(world: World, person: Person, name: str) -> None:
     """axe-core finds nothing, in light or dark, on a desktop or a phone; nothing scrolls sideways."""
     page = person.tab()
     PAGES[name](world, page)
-    for size, scheme in ((DESKTOP, "light"), (PHONE, "dark")):
-        page.set_viewport_size(size)  # type: ignore[arg-type]
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    looks: tuple[tuple[ViewportSize, Literal["light", "dark"]], ...] = ((DESKTOP, "light"), (PHONE, "dark"))
+    for size, scheme in looks:
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=scheme)
         assert chromium.violations(page) == [], (size, scheme)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), size
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from support import chromium, foreign, tls
-from support.cli import serving
+from support import chromium, foreign_issuers, tls_proxy
+from support.asgi_server import serving
 from support.door import call
-from support.gateway import environment, free_port, running
+from support.gateway import environment, running
+from support.shared_machine import free_port
 from support.waiting import until
 
 from auth_server.demo import cognito as stand_in
@@ -57,6 +59,11 @@ def outcome(url: str, cookie: str, trusted: ssl.SSLContext | bool = True) -> tup
     return answer.status_code, answer.headers.get("x-auth-error")
 
 
+def ends(url: str, cookie: str, trusted: ssl.SSLContext) -> bool:
+    """Tell whether this cookie is refused because its session has ended."""
+    return outcome(url, cookie, trusted) == (401, "REVOKED")
+
+
 def fill(page: Page, user: str, name: str, password: str) -> None:
     """Fill in Cognito's form."""
     page.get_by_label(user).fill(name)
@@ -80,7 +87,7 @@ def test_over_https(browser: Browser, backends: tuple[Backend, Backend], tmp_pat
             "GATEWAY_URL": url,
         }
         stack.enter_context(gateway(backends[0], tmp_path, settings, port))
-        trusted = stack.enter_context(tls.terminating(public, port))
+        trusted = stack.enter_context(tls_proxy.terminating(public, port))
         person = stack.enter_context(chromium.visiting(browser, ignore_https_errors=True))
         page = person.tab()
         page.goto(f"{url}/oauth2/login/cognito")
@@ -99,9 +106,8 @@ def test_over_https(browser: Browser, backends: tuple[Backend, Backend], tmp_pat
         page.get_by_role("button", name="Sign out").click()
         page.get_by_role("heading", name="Sign in").wait_for()
         assert not [name for name in person.cookies() if "mcp_gateway" in name]
-        ended = (401, "REVOKED")
         for name in ("__Host-mcp_gateway_session", "mcp_gateway_session"):
-            until(lambda name=name: outcome(url, f"{name}={copy}", trusted) == ended, "the end", seconds=3)  # type: ignore[misc]
+            until(partial(ends, url, f"{name}={copy}", trusted), f"the end of {name}", seconds=3)
 
 
 def test_a_cognito_that_nobody_here_wrote(
@@ -110,7 +116,7 @@ def test_a_cognito_that_nobody_here_wrote(
     """With ministack's sign-in page: a wrong password, the right one, a call, two tabs, the end."""
     port = free_port()
     url = f"http://localhost:{port}"
-    with foreign.ministack() as issuer:
+    with foreign_issuers.ministack() as issuer:
         issuer.add_user("uma", "mcp-registry-user")
         client, secret = issuer.add_web_client(url)
         settings = issuer.settings | {
@@ -126,7 +132,7 @@ def test_a_cognito_that_nobody_here_wrote(
             fill(page, "Username", "uma", "wrong")
             assert page.get_by_text("Incorrect").is_visible()
             for number, tab in enumerate((page, other)):
-                fill(tab, "Username", "uma", foreign.PASSWORD)
+                fill(tab, "Username", "uma", foreign_issuers.PASSWORD)
                 tab.wait_for_url(f"{url}/time/mcp?tab={number}")
             page.goto(url)
             assert page.get_by_role("heading", name="uma", exact=True).is_visible()

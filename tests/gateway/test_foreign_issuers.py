@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support import foreign
+from support import foreign_issuers
 from support.backend import Backend
 from support.door import Door, call
 from support.gateway import environment, running
@@ -27,31 +27,31 @@ pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[foreign.Issuer]:
-    with foreign.ministack() as issuer:
+def stack() -> Iterator[foreign_issuers.Issuer]:
+    with foreign_issuers.ministack() as issuer:
         issuer.add_user("uma", "readers")
         issuer.add_user("nobody")
         yield issuer
 
 
 @pytest.fixture(scope="module")
-def moto() -> Iterator[foreign.Issuer]:
-    with foreign.moto() as issuer:
+def moto() -> Iterator[foreign_issuers.Issuer]:
+    with foreign_issuers.moto() as issuer:
         issuer.add_user("uma", "readers")
         issuer.add_user("nobody")
         yield issuer
 
 
 @pytest.fixture(params=["stack", "moto"])
-def issuer(request: pytest.FixtureRequest) -> foreign.Issuer:
+def issuer(request: pytest.FixtureRequest) -> foreign_issuers.Issuer:
     """Return one after the other."""
-    found: foreign.Issuer = request.getfixturevalue(request.param)
+    found: foreign_issuers.Issuer = request.getfixturevalue(request.param)
     return found
 
 
 @contextlib.contextmanager
 def gateway(
-    issuer: foreign.Issuer, backends: tuple[Backend, Backend], folder: Path, *, agents: str = ""
+    issuer: foreign_issuers.Issuer, backends: tuple[Backend, Backend], folder: Path, *, agents: str = ""
 ) -> Iterator[Door]:
     """Run a gateway that trusts this issuer's pool."""
     scopes = folder / "scopes.yml"
@@ -70,7 +70,9 @@ def outcome(door: Door, token: str, tool: str) -> tuple[int, str | None]:
 
 
 @pytest.mark.parametrize("kind", ["AccessToken", "IdToken"])
-def test_people(issuer: foreign.Issuer, backends: tuple[Backend, Backend], tmp_path: Path, kind: str) -> None:
+def test_people(
+    issuer: foreign_issuers.Issuer, backends: tuple[Backend, Backend], tmp_path: Path, kind: str
+) -> None:
     """A user's access and ID token count by the user's groups."""
     with gateway(issuer, backends, tmp_path) as door:
         token = issuer.sign_in("uma")[kind]
@@ -81,7 +83,7 @@ def test_people(issuer: foreign.Issuer, backends: tuple[Backend, Backend], tmp_p
         assert outcome(door, token[:-6] + "AAAAAA", "granted") == (401, "INVALID_SIGNATURE")
 
 
-def test_agents(stack: foreign.Issuer, backends: tuple[Backend, Backend], tmp_path: Path) -> None:
+def test_agents(stack: foreign_issuers.Issuer, backends: tuple[Backend, Backend], tmp_path: Path) -> None:
     """A token of client credentials counts by its scopes, where its app client is allowed."""
     client, secret = stack.add_agent("mcp/read", "mcp/other")
 
@@ -101,7 +103,10 @@ def test_agents(stack: foreign.Issuer, backends: tuple[Backend, Backend], tmp_pa
 
 
 def test_another_pool_of_the_same_issuer(
-    stack: foreign.Issuer, moto: foreign.Issuer, backends: tuple[Backend, Backend], tmp_path: Path
+    stack: foreign_issuers.Issuer,
+    moto: foreign_issuers.Issuer,
+    backends: tuple[Backend, Backend],
+    tmp_path: Path,
 ) -> None:
     """A pool that is not trusted vouches for nobody."""
     with gateway(stack, backends, tmp_path) as door:

@@ -6,14 +6,15 @@ import os
 import re
 import signal
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pytest
-from support import cognito, jwks, raw
+from support import cognito, raw
 from support.backend import Backend, Exchange
 from support.door import Door, call, compact, cookie, mint, refusal, rpc
 from support.gateway import environment, running
+from support.jwks_server import jwks_server_beside
 from support.waiting import until
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ NAMES = [
 def test_names_are_percent_encoded(door: Door, kind: str, name: str) -> None:
     """No user name or group splits a header or a list, and each can be read back."""
     groups = ["readers", name]
+    replace: dict[str, str | None]
     if kind == "jwt":
         replace = {
             "Authorization": f"Bearer {mint('access', **{'username': name, 'cognito:groups': groups})}"
@@ -352,7 +354,7 @@ def test_no_credential(door: Door) -> None:
         ({"token_use": "refresh"}, "INVALID_TOKEN_USE"),
     ],
 )
-def test_bad_tokens(door: Door, changes: dict[str, object], code: str) -> None:
+def test_bad_tokens(door: Door, changes: dict[str, Any], code: str) -> None:
     """A bad token is 401 with one challenge, the reason, and where the issuer describes itself."""
     answer = door.post(CALL, replace={"Authorization": f"Bearer {mint(**changes)}"})
     error = door.refuses(answer, 401, code)
@@ -478,8 +480,8 @@ def test_a_backend_that_is_away(door: Door) -> None:
 
 def test_no_keys(door: Door, tmp_path: Path) -> None:
     """Before any keys are known a token is 503 with Retry-After, and a cookie still counts."""
-    with jwks.serving({"keys": []}) as pool, Backend() as backend:
-        pool.status = 500
+    with jwks_server_beside({"keys": []}) as pool, Backend() as backend:
+        pool.fault = "500 Internal Server Error"
         with running({"time": backend.url}, environment(pool.url, door.scopes), cwd=tmp_path) as gateway:
             there = Door(gateway, backend, door.secret, door.token, door.scopes)
             answer = there.post(CALL)
@@ -487,18 +489,16 @@ def test_no_keys(door: Door, tmp_path: Path) -> None:
             assert int(answer.header("Retry-After") or "") > 0
             session = f"mcp_gateway_session={cookie()}"
             there.passes(CALL, replace={"Authorization": None, "Cookie": session})
-            pool.document, pool.status = cognito.jwks(), 200
+            pool.document, pool.fault = cognito.jwks(), ""
             until(lambda: there.post(CALL).status == 200, "the keys are fetched", seconds=30, every=0.2)
 
 
 def test_no_sidecar(door: Door, tmp_path: Path) -> None:
     """Where the sidecar does not answer, everything is 503 with Retry-After and nothing is let through."""
     with (
-        jwks.serving(cognito.jwks()) as pool,
+        jwks_server_beside(cognito.jwks()) as pool,
         Backend() as backend,
-        running(
-            {"time": backend.url}, environment(pool.url, door.scopes), cwd=tmp_path
-        ) as gateway,
+        running({"time": backend.url}, environment(pool.url, door.scopes), cwd=tmp_path) as gateway,
     ):
         there = Door(gateway, backend, door.secret, door.token, door.scopes)
         assert there.post(CALL).status == 200

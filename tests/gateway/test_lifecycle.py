@@ -7,36 +7,30 @@ import signal
 import socket
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import pytest
 from support import cognito, processes, raw
-from support.door import SCOPES, Door, call, compact, rpc
-from support.gateway import Gateway, arguments, command, environment, free_port, run_to_end, running, wait_for
+from support.door import Door, call, compact, rpc
+from support.gateway import Gateway, arguments, command, environment, run_to_end, running, wait_for
+from support.shared_machine import free_port
 from support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from support.backend import Backend
-    from support.jwks import KeyServer
+    from support.backend import Backend, Exchange
+    from support.jwks_server import JwksServer
 
 CALL = compact(call())
 EVIL = compact(call("evil"))
 
 
 @pytest.fixture
-def scopes(tmp_path: Path) -> Path:
-    """Write a scopes.yml that a test may edit."""
-    path = tmp_path / "scopes.yml"
-    path.write_text(SCOPES.read_text())
-    return path
-
-
-@pytest.fixture
 def own(
-    backends: tuple[Backend, Backend], key_server: KeyServer, scopes: Path, tmp_path: Path
+    backends: tuple[Backend, Backend], key_server: JwksServer, scopes: Path, tmp_path: Path
 ) -> Iterator[Door]:
     """Start a gateway that a test may kill: two workers of each kind, no decision is used twice."""
     for backend in backends:
@@ -110,6 +104,17 @@ def nginx_worker(gateway: Gateway) -> list[int]:
     return gateway.children("nginx: worker")[:1]
 
 
+def are_gone(pids: list[int]) -> bool:
+    """Tell whether none of these runs any more."""
+    return not processes.alive(pids)
+
+
+def has_another(gateway: Gateway, victim: Callable[[Gateway], list[int]], pid: int) -> bool:
+    """Tell whether another process has the place of this one."""
+    found = victim(gateway)
+    return bool(found) and found != [pid]
+
+
 @pytest.mark.parametrize("victim", [sidecar, sidecar_worker, nginx_master, nginx_worker])
 def test_a_part_that_dies_is_started_again(own: Door, victim: Callable[[Gateway], list[int]]) -> None:
     """kill -9 of any process: it comes back, and meanwhile nobody is let in who may not."""
@@ -119,8 +124,8 @@ def test_a_part_that_dies_is_started_again(own: Door, victim: Callable[[Gateway]
         for _ in range(2):
             (pid,) = until(lambda: victim(own.gateway), "somebody to kill")
             os.kill(pid, signal.SIGKILL)
-            until(lambda pid=pid: not processes.alive([pid]), "it is dead")
-            until(lambda pid=pid: (found := victim(own.gateway)) and found != [pid], "another has its place")
+            until(partial(are_gone, [pid]), "it is dead")
+            until(partial(has_another, own.gateway, victim, pid), "another has its place")
             until(lambda: [status(own) for _ in range(8)] == [200] * 8, "calls get through again", seconds=20)
     assert set(siege.statuses) <= {0, 401, 403, 502, 503}
     assert {401, 403} <= set(siege.statuses)
@@ -149,9 +154,9 @@ def test_stopping_leaves_nothing(own: Door, number: signal.Signals) -> None:
 def test_stopping_does_not_wait_for_a_stream(own: Door) -> None:
     """An open event stream does not hold the end up."""
 
-    async def behaviour(exchange: object) -> None:
-        await exchange.open_stream()  # type: ignore[attr-defined]
-        await exchange.until_gone()  # type: ignore[attr-defined]
+    async def behaviour(exchange: Exchange) -> None:
+        await exchange.open_stream()
+        await exchange.until_gone()
 
     own.backend.behaviour = behaviour
     with raw.Connection(own.gateway.address) as connection:
@@ -171,20 +176,25 @@ def test_kill_9_of_the_supervisor_leaves_nothing(own: Door) -> None:
     pids = family(own.gateway)
     own.gateway.process.send_signal(signal.SIGKILL)
     own.gateway.process.wait(5)
-    until(lambda: not processes.alive(pids), "nothing is left", seconds=10)
+    until(partial(are_gone, pids), "nothing is left", seconds=10)
     assert status(own) == 0
 
 
-def test_a_stop_while_starting(key_server: KeyServer, scopes: Path, tmp_path: Path) -> None:
+def has_begun(gateway: Gateway, children: int) -> bool:
+    """Tell whether it has started more than so many processes."""
+    return len(family(gateway)) > children
+
+
+def test_a_stop_while_starting(key_server: JwksServer, scopes: Path, tmp_path: Path) -> None:
     """SIGTERM right after the start ends it as well, at whatever point."""
     argv = arguments(free_port(), {"time": "http://127.0.0.1:9"})
     environ = environment(key_server.url, scopes)
     for children in (0, 1, 2):
         with command(argv, environ, cwd=tmp_path) as gateway:
-            until(lambda count=children: len(family(gateway)) > count, "it has begun")
+            until(partial(has_begun, gateway, children), "it has begun")
             pids = family(gateway)
             gateway.stop()
-            until(lambda pids=pids: not processes.alive(pids), "nothing is left")
+            until(partial(are_gone, pids), "nothing is left")
 
 
 def in_force(door: Door) -> set[int]:
@@ -222,7 +232,7 @@ BAD_SETTINGS = {
 
 
 @pytest.mark.parametrize("case", BAD_SETTINGS)
-def test_bad_settings(key_server: KeyServer, scopes: Path, tmp_path: Path, case: str) -> None:
+def test_bad_settings(key_server: JwksServer, scopes: Path, tmp_path: Path, case: str) -> None:
     """A mistake in the settings is one line with the remedy, exit 1, and nothing starts."""
     environ = environment(key_server.url, scopes) | BAD_SETTINGS[case]
     done = run_to_end(arguments(free_port(), {"time": "http://127.0.0.1:9"}), environ, cwd=tmp_path)
@@ -245,7 +255,7 @@ BAD_SCOPES = {
 
 
 @pytest.mark.parametrize("case", BAD_SCOPES)
-def test_bad_scopes(key_server: KeyServer, scopes: Path, tmp_path: Path, case: str) -> None:
+def test_bad_scopes(key_server: JwksServer, scopes: Path, tmp_path: Path, case: str) -> None:
     """A mistake in scopes.yml is one line with its place, exit 1; nothing starts with half a policy."""
     scopes.write_text(BAD_SCOPES[case])
     argv = arguments(free_port(), {"time": "http://127.0.0.1:9"})
@@ -278,7 +288,7 @@ BAD_ARGUMENTS = {
 
 
 @pytest.mark.parametrize("case", BAD_ARGUMENTS)
-def test_bad_arguments(key_server: KeyServer, scopes: Path, tmp_path: Path, case: str) -> None:
+def test_bad_arguments(key_server: JwksServer, scopes: Path, tmp_path: Path, case: str) -> None:
     """A mistake in the arguments is one line, exit 1 or 2, never a traceback."""
     given, code = BAD_ARGUMENTS[case]
     argv = ["gateway", "--listen", f"127.0.0.1:{free_port()}", *given]
@@ -288,7 +298,7 @@ def test_bad_arguments(key_server: KeyServer, scopes: Path, tmp_path: Path, case
     assert line.startswith("auth-server")
 
 
-def test_a_port_that_is_taken(own: Door, key_server: KeyServer, scopes: Path, tmp_path: Path) -> None:
+def test_a_port_that_is_taken(own: Door, key_server: JwksServer, scopes: Path, tmp_path: Path) -> None:
     """A second gateway on the same address says so in one line, and the first goes on."""
     argv = arguments(own.gateway.port, {"time": "http://127.0.0.1:9"})
     done = run_to_end(argv, environment(key_server.url, scopes), cwd=tmp_path)
@@ -299,7 +309,7 @@ def test_a_port_that_is_taken(own: Door, key_server: KeyServer, scopes: Path, tm
 
 
 def test_ready_means_ready(
-    key_server: KeyServer, backends: tuple[Backend, Backend], scopes: Path, tmp_path: Path
+    key_server: JwksServer, backends: tuple[Backend, Backend], scopes: Path, tmp_path: Path
 ) -> None:
     """The first request after the ready line is answered."""
     for backend in backends:
@@ -313,7 +323,7 @@ def test_ready_means_ready(
         door.passes(rpc("ping"))
 
 
-def test_two_gateways_side_by_side(own: Door, key_server: KeyServer, scopes: Path, tmp_path: Path) -> None:
+def test_two_gateways_side_by_side(own: Door, key_server: JwksServer, scopes: Path, tmp_path: Path) -> None:
     """Gateways on one machine share nothing: the end of one is not the other's."""
     with running({"time": own.backend.url}, environment(key_server.url, scopes), cwd=tmp_path) as other:
         assert other.stop() == 0

@@ -25,12 +25,6 @@ pytestmark = pytest.mark.anyio
 CALLBACK = "http://localhost:9090/callback"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """Run on asyncio."""
-    return "asyncio"
-
-
 class Memory:
     """Keeps what the client learns; it knows its app client beforehand, Cognito registers none."""
 

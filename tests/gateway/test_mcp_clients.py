@@ -25,12 +25,6 @@ BERLIN = {"tz_name": "Europe/Berlin"}
 DENIED = ("convert_time", {"time": "2026-07-28T09:30", "from_tz": "UTC", "to_tz": "Asia/Tokyo"})
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """Run on asyncio."""
-    return "asyncio"
-
-
 def credential(demo: Demo, kind: str, who: str = "") -> dict[str, str]:
     """Return the header that a client sends."""
     if kind == "token":

@@ -202,8 +202,10 @@ def test_headers_do_not_name_the_target(door: Door) -> None:
         ("X-Mcp-Server", "time"),
         ("X-Mcp-Targets", '[{"tools":"granted"}]'),
         ("X-Original-URI", "/time/mcp"),
+        ("X-Original-Method", "GET"),
+        ("X-Forwarded-Uri", "/time/mcp"),
+        ("X-Rewrite-URL", "/time/mcp"),
     )
-    lies += (("X-Original-Method", "GET"), ("X-Forwarded-Uri", "/time/mcp"), ("X-Rewrite-URL", "/time/mcp"))
     door.refuses(door.post(call("evil"), headers=lies), 403, "ACCESS_DENIED")
     door.refuses(door.post(call(), target="/secret/mcp", headers=lies), 403, "ACCESS_DENIED")
 

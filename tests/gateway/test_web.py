@@ -67,7 +67,7 @@ class Visitor:
         assert token is not None
         fields = {"_csrf": html.unescape(token[1]), "username": user, "password": self.demo.password(user)}
         answer = self.http.post(address, data=fields | {"action": "sign-in"})
-        return answer.headers["location"]
+        return str(answer.headers["location"])
 
     def sign_in(self, user: str = "uma", redirect: str = "/") -> httpx.Response:
         """Go the whole way."""
@@ -76,7 +76,7 @@ class Visitor:
     @property
     def session(self) -> str:
         """The session's cookie; empty without one."""
-        return self.http.cookies.get(SESSION, "")
+        return self.http.cookies.get(SESSION) or ""
 
     def call(self, cookie: str = "", **headers: str) -> httpx.Response:
         """Call a tool with the cookie, and nothing else that says who calls."""

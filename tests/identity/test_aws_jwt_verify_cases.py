@@ -32,12 +32,6 @@ from auth_server.identity.keys import Keys, Timing
 MALFORMED = ErrorCode.TOKEN_MALFORMED
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """Run on asyncio, as uvicorn does."""
-    return "asyncio"
-
-
 def refuse(raw: str, code: ErrorCode = MALFORMED, **options: Any) -> None:
     """Expect a refusal with that code."""
     with pytest.raises(Unauthenticated) as caught:

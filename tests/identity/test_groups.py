@@ -5,22 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import sqlite3
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis import Redis
 from support.redis_server import serving
 from support.sidecar import SECRET_KEY, running
-from support.signin import CLIENT, POOL, Browser, Stage, signing_in
+from support.waiting import eventually
+from support.web_sign_in import CLIENT, POOL, Browser, Stage, signing_in
 
 from auth_server.demo.cognito.directory import Directory
 from auth_server.identity import groups, renewal, session_cookie
 from auth_server.oauth.provider import Provider
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from support.redis_server import RedisServer
@@ -33,26 +35,27 @@ pytestmark = pytest.mark.anyio
 EVERY = 2  # SESSION_REFRESH; cookies are dated in whole seconds, so one would sometimes be over at once
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+@dataclass
+class Pair(Stage):
+    """Cognito, and two sidecars that share a store; sign-in happens at the first."""
+
+    second: Sidecar
 
 
 @contextlib.asynccontextmanager
-async def staged(folder: Path, **changes: str) -> AsyncIterator[tuple[Stage, Sidecar]]:
-    """Run Cognito and two sidecars that share a store; sign-in happens at the first."""
+async def staged(folder: Path, **changes: str) -> AsyncIterator[Pair]:
+    """Run them, with these settings changed."""
     settings = {"SESSION_REFRESH": str(EVERY), "REVOCATION_URL": f"sqlite://{folder}/store.sqlite"} | changes
     (folder / "second").mkdir()
     async with signing_in(folder, **settings) as stage:
         async with running(folder / "second", **stage.cognito.settings(**settings)) as second:
-            yield stage, second
+            yield Pair(stage.cognito, stage.sidecar, stage.gateway, second)
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with staged(tmp_path) as (first, second):
-        first.second = second  # type: ignore[attr-defined]
-        yield first
+async def stage(tmp_path: Path) -> AsyncIterator[Pair]:
+    async with staged(tmp_path) as pair:
+        yield pair
 
 
 async def says(sidecar: Sidecar, cookie: str) -> str:
@@ -63,40 +66,33 @@ async def says(sidecar: Sidecar, cookie: str) -> str:
     return response.headers.get("x-groups") or str(response.headers["x-auth-error"])
 
 
-async def both(stage: Stage, cookie: str) -> set[str]:
+async def both(stage: Pair, cookie: str) -> set[str]:
     """Return what the two sidecars say."""
-    second: Sidecar = stage.second  # type: ignore[attr-defined]
-    return {await says(stage.sidecar, cookie), await says(second, cookie)}
+    return {await says(stage.sidecar, cookie), await says(stage.second, cookie)}
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.05)  # between two looks at the condition
-
-
-async def until_both(stage: Stage, cookie: str, said: str) -> None:
+async def until_both(stage: Pair, cookie: str, said: str) -> None:
     """Wait until both say this, and nothing else."""
-    await until(lambda: _are(stage, cookie, {said}))
+    await eventually(lambda: _are(stage, cookie, {said}), seconds=10)
 
 
-async def _are(stage: Stage, cookie: str, said: set[str]) -> bool:
+async def _are(stage: Pair, cookie: str, said: set[str]) -> bool:
     return await both(stage, cookie) == said
 
 
-async def signed_in(stage: Stage) -> str:
+async def signed_in(stage: Pair) -> str:
     browser: Browser = stage.browser()
     await browser.sign_in()
     assert await both(stage, browser.session) == {"readers"}
     return browser.session
 
 
-def refreshes(stage: Stage) -> list[dict[str, list[str]]]:
+def refreshes(stage: Pair) -> list[dict[str, list[str]]]:
     """Return the questions with a refresh token, as Cognito got them."""
     return [asked for asked in stage.cognito.requests if asked.get("grant_type") == ["refresh_token"]]
 
 
-async def test_a_group_that_was_taken_away(stage: Stage) -> None:
+async def test_a_group_that_was_taken_away(stage: Pair) -> None:
     """A person who left a group has it no longer, in either worker; one who joined another has that."""
     cookie = await signed_in(stage)
     stage.cognito.change("uma", groups=("writers", "readers"))
@@ -107,7 +103,7 @@ async def test_a_group_that_was_taken_away(stage: Stage) -> None:
     await until_both(stage, cookie, "readers")
 
 
-async def test_an_idle_session_waits_for_the_check(stage: Stage) -> None:
+async def test_an_idle_session_waits_for_the_check(stage: Pair) -> None:
     """Whoever comes back after a while calls by no group that was taken away meanwhile, not even once."""
     cookie = await signed_in(stage)
 
@@ -115,10 +111,10 @@ async def test_an_idle_session_waits_for_the_check(stage: Stage) -> None:
         assert await both(stage, cookie) == {"readers"}
         return len(refreshes(stage)) >= 2
 
-    await until(twice)  # both have learned the groups from the store
+    await eventually(twice, seconds=10)  # both have learned the groups from the store
     stage.cognito.change("uma", groups=())
     began = time.time()
-    await until(lambda: _passed(began + EVERY + 1.6))
+    await eventually(lambda: _passed(began + EVERY + 1.6), seconds=10)
     assert await both(stage, cookie) == {"ACCESS_DENIED"}
 
 
@@ -126,7 +122,7 @@ async def _passed(moment: float) -> bool:
     return time.time() >= moment
 
 
-async def test_rotation(stage: Stage) -> None:
+async def test_rotation(stage: Pair) -> None:
     """Each refresh token is used once, by one worker, though both have the session in use; the newest is kept."""
     cookie = await signed_in(stage)
 
@@ -134,12 +130,12 @@ async def test_rotation(stage: Stage) -> None:
         assert await both(stage, cookie) == {"readers"}
         return len(refreshes(stage)) >= 3
 
-    await until(thrice)
+    await eventually(thrice, seconds=10)
     used = [asked["refresh_token"][0] for asked in refreshes(stage)]
     assert len(set(used)) == len(used)
 
 
-async def test_without_rotation(stage: Stage) -> None:
+async def test_without_rotation(stage: Pair) -> None:
     """Where Cognito keeps the token, so does the gateway."""
     directory = stage.cognito.service.directory
     (pool,) = directory.pools
@@ -151,11 +147,11 @@ async def test_without_rotation(stage: Stage) -> None:
         assert await both(stage, cookie) == {"readers"}
         return len(refreshes(stage)) >= 2
 
-    await until(twice)
+    await eventually(twice, seconds=10)
     assert len({asked["refresh_token"][0] for asked in refreshes(stage)}) == 1
 
 
-async def test_a_user_who_is_no_more(stage: Stage) -> None:
+async def test_a_user_who_is_no_more(stage: Pair) -> None:
     """Where Cognito does not renew a sign-in, the session has ended for everybody, with its refresh token."""
     cookie = await signed_in(stage)
     stage.cognito.change("uma", absent=True)
@@ -163,7 +159,7 @@ async def test_a_user_who_is_no_more(stage: Stage) -> None:
     assert await kept(stage) == 0
 
 
-async def test_cognito_is_down(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_cognito_is_down(stage: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last known groups stay in force, and Cognito is not asked for each call; then they are checked again."""
     monkeypatch.setattr(groups, "PAUSE", 2.0)
     cookie = await signed_in(stage)
@@ -177,7 +173,7 @@ async def test_cognito_is_down(stage: Stage, monkeypatch: pytest.MonkeyPatch) ->
         assert await both(stage, cookie) == {"readers"}
         return time.time() > began + 2 * EVERY
 
-    await until(goes_on)
+    await eventually(goes_on, seconds=10)
     assert 0 < stage.cognito.turned_away < 10 < calls
     stage.cognito.is_down = False
     await until_both(stage, cookie, "ACCESS_DENIED")
@@ -193,14 +189,14 @@ async def test_cognito_is_down(stage: Stage, monkeypatch: pytest.MonkeyPatch) ->
         ({"exp": 1}, "REVOKED"),
     ],
 )
-async def test_a_token_that_does_not_count(stage: Stage, claims: dict[str, Any], said: str) -> None:
+async def test_a_token_that_does_not_count(stage: Pair, claims: dict[str, Any], said: str) -> None:
     """A new ID token is verified like any other; one that does not count, or is another user's, ends the session."""
     cookie = await signed_in(stage)
     stage.cognito.id_claims = claims
     await until_both(stage, cookie, said)
 
 
-async def test_ending_a_session(stage: Stage) -> None:
+async def test_ending_a_session(stage: Pair) -> None:
     """Its refresh token goes with it."""
     browser = stage.browser()
     await browser.sign_in()
@@ -209,7 +205,7 @@ async def test_ending_a_session(stage: Stage) -> None:
     assert await kept(stage) == 0
 
 
-async def test_a_session_without_a_refresh_token(stage: Stage) -> None:
+async def test_a_session_without_a_refresh_token(stage: Pair) -> None:
     """One that came of a token alone cannot be checked again, and lasts until it would have to be."""
     browser = stage.browser()
     answer = await browser.send("POST", "/session", json={"id_token": stage.cognito.sign()})
@@ -218,14 +214,14 @@ async def test_a_session_without_a_refresh_token(stage: Stage) -> None:
     await until_both(stage, cookie, "SESSION_EXPIRED")
 
 
-async def test_an_app_client_without_refresh_tokens(stage: Stage) -> None:
+async def test_an_app_client_without_refresh_tokens(stage: Pair) -> None:
     """The same where Cognito gives none: signing in works, for as long."""
     stage.cognito.answer = {"refresh_token": None}
     cookie = await signed_in(stage)
     await until_both(stage, cookie, "SESSION_EXPIRED")
 
 
-async def test_what_is_kept_is_sealed(stage: Stage, tmp_path: Path) -> None:
+async def test_what_is_kept_is_sealed(stage: Pair, tmp_path: Path) -> None:
     """Nothing in the store's files can be read: no token, and not whose it is."""
     await signed_in(stage)
     (asked,) = list(stage.cognito.service.ledgers[POOL].refresh_tokens._entries)
@@ -245,8 +241,6 @@ async def test_without_the_setting(tmp_path: Path) -> None:
 
 async def kept(stage: Stage) -> int:
     """Return how many values the store keeps beside the revocations."""
-    import sqlite3
-
     with contextlib.closing(sqlite3.connect(stage.sidecar.scopes_file.parent / "store.sqlite")) as file:
         (count,) = file.execute("SELECT count(*) FROM kept").fetchone()
     return int(count)
@@ -256,14 +250,13 @@ async def kept(stage: Stage) -> int:
 
 
 @pytest.fixture
-async def shared(tmp_path: Path) -> AsyncIterator[tuple[Stage, RedisServer]]:
+async def shared(tmp_path: Path) -> AsyncIterator[tuple[Pair, RedisServer]]:
     with serving(tmp_path / "redis") as server:
-        async with staged(tmp_path, REVOCATION_URL=server.url) as (first, second):
-            first.second = second  # type: ignore[attr-defined]
-            yield first, server
+        async with staged(tmp_path, REVOCATION_URL=server.url) as pair:
+            yield pair, server
 
 
-async def test_the_store_is_down(shared: tuple[Stage, RedisServer]) -> None:
+async def test_the_store_is_down(shared: tuple[Pair, RedisServer]) -> None:
     """Who is known goes on as they are; who is not known here, and is due, is let in by nobody who cannot know."""
     stage, server = shared
     one = await signed_in(stage)
@@ -273,7 +266,7 @@ async def test_the_store_is_down(shared: tuple[Stage, RedisServer]) -> None:
     await browser.sign_in("eve")
     server.kill()
     began = time.time()
-    await until(lambda: _passed(began + EVERY + 0.6))
+    await eventually(lambda: _passed(began + EVERY + 0.6), seconds=10)
     assert await both(stage, one) == {"readers,writers"}
     assert await both(stage, browser.session) == {"AUTH_UNAVAILABLE"}
     server.start()
@@ -282,7 +275,7 @@ async def test_the_store_is_down(shared: tuple[Stage, RedisServer]) -> None:
     await until_both(stage, one, "ACCESS_DENIED")
 
 
-async def test_a_store_that_lost_its_data(shared: tuple[Stage, RedisServer]) -> None:
+async def test_a_store_that_lost_its_data(shared: tuple[Pair, RedisServer]) -> None:
     """Refresh tokens are nowhere else: the sessions end at their next check, and people sign in again."""
     stage, server = shared
     cookie = await signed_in(stage)
@@ -294,7 +287,7 @@ async def test_a_store_that_lost_its_data(shared: tuple[Stage, RedisServer]) -> 
     assert await both(stage, browser.session) == {"readers"}
 
 
-async def test_a_worker_that_died_while_asking(shared: tuple[Stage, RedisServer]) -> None:
+async def test_a_worker_that_died_while_asking(shared: tuple[Pair, RedisServer]) -> None:
     """Its turn ends, and another worker asks."""
     stage, server = shared
     cookie = await signed_in(stage)
@@ -315,7 +308,7 @@ async def test_a_worker_that_died_while_asking(shared: tuple[Stage, RedisServer]
 
 
 async def test_a_store_that_dies_between_two_tokens(
-    shared: tuple[Stage, RedisServer], monkeypatch: pytest.MonkeyPatch
+    shared: tuple[Pair, RedisServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cognito has replaced the token, and the store is down: the new one is kept as soon as it is back."""
     stage, server = shared
@@ -337,7 +330,7 @@ async def test_a_store_that_dies_between_two_tokens(
         assert await both(stage, cookie) <= {"readers", "AUTH_UNAVAILABLE"}
         return len(refreshes(stage)) >= 3
 
-    await until(thrice, 20)
+    await eventually(thrice, seconds=20)
     await asyncio.gather(*returns)
     used = [asked["refresh_token"][0] for asked in refreshes(stage)]
     assert len(set(used)) == len(used)
@@ -345,7 +338,7 @@ async def test_a_store_that_dies_between_two_tokens(
     await until_both(stage, cookie, "ACCESS_DENIED")
 
 
-async def test_a_store_that_is_down_while_one_signs_in(shared: tuple[Stage, RedisServer]) -> None:
+async def test_a_store_that_is_down_while_one_signs_in(shared: tuple[Pair, RedisServer]) -> None:
     """Signing in works; the session lasts until it would have to be checked."""
     stage, server = shared
     server.kill()
@@ -354,7 +347,7 @@ async def test_a_store_that_is_down_while_one_signs_in(shared: tuple[Stage, Redi
     await until_both(stage, cookie, "SESSION_EXPIRED")
 
 
-async def test_values_that_were_swapped(shared: tuple[Stage, RedisServer]) -> None:
+async def test_values_that_were_swapped(shared: tuple[Pair, RedisServer]) -> None:
     """A value that was moved to another session's place is of no use there."""
     stage, server = shared
     one, two = await signed_in(stage), stage.browser()

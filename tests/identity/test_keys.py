@@ -4,13 +4,15 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import pytest
 from support.cognito import ISSUER, OTHER_ISSUER, OTHER_POOL, POOL, jwks, key, mint
 from support.jwks_server import JwksServer, jwks_server
+from support.waiting import eventually
 
 from auth_server.errors import ErrorCode, Unauthenticated, Unavailable
 from auth_server.identity import jws
@@ -35,12 +37,6 @@ FAULTS = [
     "redirect",
     "HTML",
 ]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    """Run on asyncio, as uvicorn does."""
-    return "asyncio"
 
 
 @dataclass
@@ -96,13 +92,6 @@ def named(kid: str, issuer: str = ISSUER) -> Jws:
     return Jws(kid, json.dumps({"iss": issuer}).encode(), b"", b"")
 
 
-async def until(condition: Callable[[], object], *, within: float = 5) -> None:
-    """Wait for a condition."""
-    async with asyncio.timeout(within):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 @contextlib.asynccontextmanager
 async def running(keys: Keys) -> AsyncIterator[None]:
     """Run the background refresh, and end it as the application does."""
@@ -116,10 +105,10 @@ async def running(keys: Keys) -> AsyncIterator[None]:
         assert len(asyncio.all_tasks()) == len([t for t in asyncio.all_tasks() if t is not task])
 
 
-def spin(coroutine: object) -> object:
+def spin(coroutine: Coroutine[Any, Any, object]) -> object:
     """Return what a coroutine returns that never waits; fail where it would."""
     try:
-        coroutine.send(None)  # type: ignore[attr-defined]
+        coroutine.send(None)
     except StopIteration as result:
         return result.value
     return pytest.fail("a known key waited")
@@ -130,7 +119,7 @@ async def test_a_known_key_never_waits(world: World) -> None:
     world.server.fault = "hang"
     world.clock.now += 3600
     stranger = asyncio.create_task(world.keys.get(named("unknown")))
-    await until(lambda: world.server.waiting)
+    await eventually(lambda: world.server.waiting)
     spin(world.keys.get(parsed()))
     spin(world.keys.get(parsed("id")))
     with pytest.raises(Unauthenticated):
@@ -214,7 +203,7 @@ async def test_a_cold_start_with_a_fault(fault: str) -> None:
         clock.now += 2
         with pytest.raises(Unavailable):
             spin(keys.get(parsed()))  # in an outage nobody waits: the fetch that this starts is for the next
-        await until(lambda: keys.ready)
+        await eventually(lambda: keys.ready)
         spin(keys.get(parsed()))
         await keys.aclose()
 
@@ -292,7 +281,7 @@ async def test_an_unknown_kid_waits_for_the_fetch_under_way_and_no_other(world: 
     world.server.fault = "hang"
     world.clock.now += 3600
     waiting = [asyncio.create_task(world.keys.get(named(str(number)))) for number in range(50)]
-    await until(lambda: world.server.waiting)
+    await eventually(lambda: world.server.waiting)
     done = await asyncio.gather(*waiting, return_exceptions=True)
     assert {type(error) for error in done} == {Unauthenticated}
     assert world.server.requests == 2
@@ -305,11 +294,11 @@ async def test_a_client_that_goes_away_stops_no_fetch(world: World) -> None:
     world.server.fault = "hang"
     world.clock.now += 3600
     request = asyncio.create_task(world.keys.get(named("unknown")))
-    await until(lambda: world.server.waiting)
+    await eventually(lambda: world.server.waiting)
     request.cancel()
     await asyncio.wait([request])
     assert request.cancelled()
-    await until(lambda: world.state["last_error"])
+    await eventually(lambda: world.state["last_error"])
     assert "0.3 s" in str(world.state["last_error"])
 
 
@@ -327,7 +316,7 @@ async def test_old_keys_have_an_end(world: World) -> None:
     world.clock.now += 60
     with pytest.raises(Unavailable):
         await world.keys.get(parsed())
-    await until(lambda: world.keys.ready)
+    await eventually(lambda: world.keys.ready)
 
 
 async def test_a_foreign_issuer_never_causes_a_fetch(world: World) -> None:
@@ -393,7 +382,7 @@ async def test_one_pool_down_harms_no_other(two_pools: tuple[Keys, JwksServer, J
     keys, _, two = two_pools
     two.fault = "hang"
     async with running(keys):
-        await until(lambda: two.waiting)
+        await eventually(lambda: two.waiting)
         assert (await keys.get(parsed()))[1].id == POOL.id
         with pytest.raises(Unavailable):
             await keys.get(parsed("other", OTHER_ISSUER))
@@ -406,16 +395,16 @@ async def test_the_background_refresh() -> None:
         timing = Timing(refresh=0.05, first_retry=0.05, last_retry=0.2)
         keys = Keys([server.pool(POOL)], timing=timing)
         async with running(keys):
-            await until(lambda: server.requests >= 3)
+            await eventually(lambda: server.requests >= 3)
             server.document = jwks("rotated")
-            await until(lambda: keys._sets[0].key(key("rotated").kid))
+            await eventually(lambda: keys._sets[0].key(key("rotated").kid))
             server.fault = "500 Internal Server Error"
-            await until(lambda: keys.state()[0]["last_error"])
+            await eventually(lambda: keys.state()[0]["last_error"])
             before, start = server.requests, time.monotonic()
-            await until(lambda: server.requests >= before + 5)
+            await eventually(lambda: server.requests >= before + 5)
             assert time.monotonic() - start > 0.5
             server.fault = ""
-            await until(lambda: keys.state()[0]["last_error"] is None)
+            await eventually(lambda: keys.state()[0]["last_error"] is None)
 
 
 async def test_a_cold_start_heals_by_itself() -> None:
@@ -424,10 +413,10 @@ async def test_a_cold_start_heals_by_itself() -> None:
         server.fault = "500 Internal Server Error"
         keys = Keys([server.pool(POOL)], timing=Timing(first_retry=0.05, last_retry=0.1))
         async with running(keys):
-            await until(lambda: server.requests >= 3)
+            await eventually(lambda: server.requests >= 3)
             assert not keys.ready
             server.fault = ""
-            await until(lambda: keys.ready)
+            await eventually(lambda: keys.ready)
             spin(keys.get(parsed()))
 
 
@@ -437,7 +426,7 @@ async def test_the_end_of_the_refresh_while_a_fetch_hangs() -> None:
         server.fault = "hang"
         keys = Keys([server.pool(POOL)])
         async with running(keys):
-            await until(lambda: server.waiting)
+            await eventually(lambda: server.waiting)
         server.fault = ""
         assert await keys.get(parsed())
         await keys.aclose()
@@ -449,11 +438,11 @@ async def test_known_tokens_never_wait_for_a_fault() -> None:
         timing = Timing(refresh=0.01, limit=0.2, first_retry=0.01, last_retry=0.02)
         keys = Keys([server.pool(POOL)], timing=timing)
         async with running(keys):
-            await until(lambda: keys.ready)
+            await eventually(lambda: keys.ready)
             token = parsed()
             for fault in ("hang", "30 MB", "HTML"):
                 server.fault = fault
-                await until(lambda: keys.state()[0]["last_error"])
+                await eventually(lambda: keys.state()[0]["last_error"])
                 for _ in range(100):
                     with pytest.raises(StopIteration):  # it returned at its first step
                         keys.get(token).send(None)
@@ -469,7 +458,7 @@ async def test_a_key_that_is_left_out_is_warned_of_once(
         for _ in range(3):
             await world.reload()
     assert [record.getMessage() for record in caplog.records] == ["keys skipped"]
-    assert caplog.records[0].fields["reasons"] == ["keys[2]: use is not sig"]  # type: ignore[attr-defined]
+    assert vars(caplog.records[0])["fields"]["reasons"] == ["keys[2]: use is not sig"]
 
 
 async def test_a_client_of_the_caller_s() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -50,7 +52,12 @@ def test_it_is_of_use_to_that_session_alone(identity: Identity) -> None:
     assert opened(KEPT.sealed([KEY], now=NOW), identity) is None
 
 
-OTHERS = {
+def sealed(text: bytes) -> bytes:
+    """Return a text as something is kept here."""
+    return seal(renewal.PURPOSE, text, [KEY], now=NOW).encode()
+
+
+OTHERS: dict[str, Callable[[], bytes | None]] = {
     "nothing": lambda: None,
     "empty": lambda: b"",
     "nonsense": lambda: b"nonsense",
@@ -59,7 +66,7 @@ OTHERS = {
     "too long ago": lambda: KEPT.sealed([KEY], now=NOW - 3601),
     "for another purpose": lambda: seal("another", b"{}", [KEY], now=NOW).encode(),
     **{
-        f"sealed {text!r}": lambda text=text: seal(renewal.PURPOSE, text, [KEY], now=NOW).encode()
+        f"sealed {text!r}": partial(sealed, text)
         for text in (b"", b"[]", b"{}", b'{"groups": 5}', b'{"groups": [], "sid": "sid-1"}')
     },
 }

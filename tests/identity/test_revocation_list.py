@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -91,10 +92,10 @@ def test_what_is_covered_changes_nothing(
 
 
 @given(st.lists(REVOCATIONS), st.randoms())
-def test_order_and_repetition_do_not_matter(revocations: list[Revocation], random: object) -> None:
+def test_order_and_repetition_do_not_matter(revocations: list[Revocation], random: Random) -> None:
     """Workers that read the same in another order, or twice, judge the same."""
     shuffled = [*revocations, *revocations]
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     assert set(Revoked(revocations)) == set(Revoked(shuffled))
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.redis_server import serving
-from support.until import until
+from support.waiting import eventually
 
 from auth_server.errors import ErrorCode, Unauthenticated, Unavailable
 from auth_server.identity.revocations import (
@@ -40,11 +40,6 @@ pytestmark = pytest.mark.anyio
 NOW = time.time()
 SESSION, USER, CLIENT = RevocationKind
 EVERY_LOOK = Rhythm(look=0.01, read_all=0, put_back_again=0, prune=0)
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 def who(sid: str = "sid", username: str = "uma", client_id: str = "", issued_at: float = NOW) -> Identity:
@@ -146,10 +141,10 @@ async def test_following(store: Store) -> None:
     """A follower needs nobody to tell it; it sees within a second what others ended."""
     worker = store.worker()
     task = asyncio.create_task(worker.follow())
-    await until(lambda: worker.ready)
+    await eventually(lambda: worker.ready)
     other = store.worker()
     await other.revoke(USER, "uma", now=NOW)
-    await until(lambda: ended(worker, who()), seconds=1)
+    await eventually(lambda: ended(worker, who()), seconds=1)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -334,16 +329,16 @@ async def test_a_server_that_is_killed_and_returns(server: RedisServer, empty: b
     """Killed while workers follow it, and back with or without its data: the list is whole in every worker."""
     workers = [Revocations(open_store(server.url)) for _ in range(2)]
     tasks = [asyncio.create_task(worker.follow()) for worker in workers]
-    await until(lambda: all(worker.ready for worker in workers))
+    await eventually(lambda: all(worker.ready for worker in workers))
     await workers[0].revoke(SESSION, "before", now=NOW)
-    await until(lambda: ended(workers[1], who("before")))
+    await eventually(lambda: ended(workers[1], who("before")))
     server.kill()
-    await until(lambda: not any(worker.state()["reachable"] for worker in workers))
+    await eventually(lambda: not any(worker.state()["reachable"] for worker in workers))
     with pytest.raises(StoreError):
         await workers[1].revoke(USER, "meanwhile", now=NOW)
     assert all(ended(worker, who("before")) for worker in workers)
     server.start(empty=empty)
-    await until(lambda: ended(workers[0], who("s", "meanwhile")), seconds=10)
+    await eventually(lambda: ended(workers[0], who("s", "meanwhile")), seconds=10)
     later = Revocations(open_store(server.url))
     await until_looked(later, who("s", "meanwhile"))
     assert ended(later, who("before"))

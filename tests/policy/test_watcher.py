@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from support.until import until
+from support.waiting import eventually
 
 from auth_server.errors import ConfigurationError
 from auth_server.policy import scopes_file, watcher
@@ -19,12 +19,6 @@ pytestmark = pytest.mark.anyio
 ONE, TWO = "one/x: []\n", "two/x: []\n"
 BAD = "bad/x: oops\n"
 IN_FORCE_WITHIN = 2.0
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    """Run on asyncio, as uvicorn does."""
-    return "asyncio"
 
 
 @pytest.fixture
@@ -57,7 +51,7 @@ async def test_a_good_edit_is_in_force_within_two_seconds(
     async with watched(path) as file:
         before, at = file.policy, file.loaded_at
         path.write_text(TWO)
-        assert await until(lambda: "two/x" in file.policy.scopes) < IN_FORCE_WITHIN
+        assert await eventually(lambda: "two/x" in file.policy.scopes) < IN_FORCE_WITHIN
     assert "one/x" in before.scopes
     assert file.loaded_at > at
     assert file.error is None
@@ -73,7 +67,7 @@ async def test_a_bad_edit_leaves_the_policy_and_says_so_once(
     async with watched(path) as file:
         before = file.policy
         path.write_text(BAD)
-        await until(lambda: file.error is not None)
+        await eventually(lambda: file.error is not None)
         await asyncio.sleep(1.3)  # more than one look at the file: nothing may come of it
         assert file.policy is before
         assert file.error == (
@@ -83,7 +77,7 @@ async def test_a_bad_edit_leaves_the_policy_and_says_so_once(
         assert file.error in record.getMessage()
         caplog.set_level(logging.INFO, "auth_server")
         path.write_text(ONE)
-        await until(lambda: file.error is None)
+        await eventually(lambda: file.error is None)
         assert "again in force" in caplog.records[-1].getMessage()
 
 
@@ -91,24 +85,24 @@ async def test_a_file_that_goes_away_changes_nothing(path: Path, caplog: pytest.
     """Deleting the file keeps the policy and is said once; when it comes back the same, all is well again."""
     async with watched(path) as file:
         path.unlink()
-        await until(lambda: file.error is not None)
+        await eventually(lambda: file.error is not None)
         assert "does not exist" in (file.error or "")
         await asyncio.sleep(1.3)  # more than one look at the file: nothing may come of it
         assert len(caplog.records) == 1
         assert "one/x" in file.policy.scopes
         path.write_text(ONE)
-        await until(lambda: file.error is None)
+        await eventually(lambda: file.error is None)
 
 
 async def test_another_mistake_is_named_in_its_turn(path: Path) -> None:
     """The last failure is the one that is shown, also when an earlier text returns."""
     async with watched(path) as file:
         path.write_text(BAD)
-        await until(lambda: "oops" in (file.error or ""))
+        await eventually(lambda: "oops" in (file.error or ""))
         path.unlink()
-        await until(lambda: "exist" in (file.error or ""))
+        await eventually(lambda: "exist" in (file.error or ""))
         path.write_text(BAD)
-        await until(lambda: "oops" in (file.error or ""))
+        await eventually(lambda: "oops" in (file.error or ""))
 
 
 async def test_a_file_replaced_by_rename_is_seen(path: Path, tmp_path: Path) -> None:
@@ -117,7 +111,7 @@ async def test_a_file_replaced_by_rename_is_seen(path: Path, tmp_path: Path) -> 
         beside = tmp_path / "new"
         beside.write_text(TWO)
         beside.replace(path)
-        assert await until(lambda: "two/x" in file.policy.scopes) < IN_FORCE_WITHIN
+        assert await eventually(lambda: "two/x" in file.policy.scopes) < IN_FORCE_WITHIN
 
 
 async def test_a_turned_symbolic_link_is_seen(tmp_path: Path) -> None:
@@ -131,7 +125,7 @@ async def test_a_turned_symbolic_link_is_seen(tmp_path: Path) -> None:
     async with watched(path) as file:
         (tmp_path / "turned").symlink_to("v2")
         (tmp_path / "turned").replace(tmp_path / "data")
-        assert await until(lambda: "two/x" in file.policy.scopes) < IN_FORCE_WITHIN
+        assert await eventually(lambda: "two/x" in file.policy.scopes) < IN_FORCE_WITHIN
 
 
 async def test_an_edit_that_no_time_stamp_shows_is_seen(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +135,7 @@ async def test_an_edit_that_no_time_stamp_shows_is_seen(path: Path, monkeypatch:
         stamp = path.stat()
         path.write_text(TWO)
         os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-        assert await until(lambda: "two/x" in file.policy.scopes) < IN_FORCE_WITHIN
+        assert await eventually(lambda: "two/x" in file.policy.scopes) < IN_FORCE_WITHIN
 
 
 async def test_a_file_half_written_is_not_believed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +152,7 @@ async def test_a_file_half_written_is_not_believed(path: Path, monkeypatch: pyte
     async with watched(path) as file:
         monkeypatch.setattr(scopes_file, "read", lambda _: next(texts, final))
         monkeypatch.setattr(scopes_file, "parse", noting)
-        await until(lambda: "three/x" in file.policy.scopes)
+        await eventually(lambda: "three/x" in file.policy.scopes)
     assert judged == [final]
 
 
@@ -183,8 +177,8 @@ async def test_the_watch_survives_what_nobody_expected(
         with monkeypatch.context() as patch:
             patch.setattr(scopes_file, "read", broken)
             path.write_text(TWO)
-            await until(lambda: file.error == "unexpected RuntimeError")
-        await until(lambda: "two/x" in file.policy.scopes)
+            await eventually(lambda: file.error == "unexpected RuntimeError")
+        await eventually(lambda: "two/x" in file.policy.scopes)
     assert "secret" not in caplog.text
 
 
@@ -202,7 +196,7 @@ async def test_the_loop_stays_free_while_a_file_is_parsed(
     monkeypatch.setattr(scopes_file, "parse", noted)
     async with watched(path) as file:
         path.write_text(TWO)
-        await until(lambda: "two/x" in file.policy.scopes)
+        await eventually(lambda: "two/x" in file.policy.scopes)
     assert threads[-1] != threading.get_ident()
 
 

@@ -9,6 +9,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from support.raw import WithHeaders
 from support.waiting import until
 
 if TYPE_CHECKING:
@@ -17,26 +18,15 @@ if TYPE_CHECKING:
     Behaviour = Callable[["Exchange"], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+@dataclass(frozen=True)
+class Seen(WithHeaders):
     """One request as it arrived."""
 
     connection: int
     method: str
     target: str
     version: str
-    headers: list[tuple[str, str]]
     body: bytes
-
-    def every(self, name: str) -> list[str]:
-        """Return the values of all headers of that name."""
-        return [value for key, value in self.headers if key.lower() == name.lower()]
-
-    def header(self, name: str) -> str | None:
-        """Return the value of a header that comes at most once."""
-        found = self.every(name)
-        assert len(found) <= 1, f"{name} came {len(found)} times: {found}"
-        return found[0] if found else None
 
     def names(self) -> set[str]:
         """Return the names of all headers in lower case."""
@@ -191,4 +181,4 @@ async def _read(reader: asyncio.StreamReader, connection: int) -> Seen:
         await reader.readline()
     else:
         body = await reader.readexactly(sizes[0]) if sizes else b""
-    return Seen(connection, method, target, version, headers, body)
+    return Seen(headers, connection, method, target, version, body)

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auth_server.identity import session_cookie
-from support.gateway import SECRET_KEY, command, environment, free_port, wait_for
+from support.gateway import SECRET_KEY, command, environment, wait_for
+from support.shared_machine import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

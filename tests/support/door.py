@@ -14,6 +14,8 @@ from support import cognito, raw
 from support.gateway import SECRET_KEY
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from support.backend import Backend, Seen
     from support.gateway import Gateway
 
@@ -46,7 +48,7 @@ class Door:
         method: str = "POST",
         target: str | bytes = "/time/mcp",
         headers: tuple[tuple[str | bytes, str | bytes], ...] = (),
-        replace: dict[str, str | None] | None = None,
+        replace: Mapping[str, str | None] | None = None,
         version: str = "HTTP/1.1",
     ) -> bytes:
         """Return an honest request with this body as bytes; `headers` are added, `replace` swaps or drops."""
@@ -58,7 +60,7 @@ class Door:
             "Accept": "application/json, text/event-stream",
             "Content-Length": str(len(data)),
         }
-        honest |= replace or {}
+        honest |= dict(replace or {})
         given = [(name, value) for name, value in honest.items() if value is not None]
         return raw.request(method, target, [*given, *headers], data, version=version)
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,17 +13,15 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from support import cognito, processes
+from support.clean_environment import clean_environment
+from support.repository import ROOT
+from support.shared_machine import free_port
 from support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-ROOT = Path(__file__).parent.parent.parent
 SECRET_KEY = "9f2c4b7d1e8a6035c2d4f6a8b0e1937556c7d8e9f0a1b2c3d4e5f60718293a4b"
-
-# What the environment of the test run must not lend to the gateway under test.
-_OURS = ("COGNITO_", "AWS_", "SECRET_KEY", "SCOPES_FILE", "GATEWAY_URL", "REGISTRY_URL", "ALLOWED_HOSTS")
-_OURS += ("SESSION_", "REVOCATION_")
 
 
 @dataclass(eq=False)
@@ -66,25 +62,9 @@ class Gateway:
         return self.process.wait(20)
 
 
-# Below those that the system gives to connections, and from another start in each process that runs tests:
-# between the look and the use of a port nobody else takes it.
-_PORTS = itertools.cycle([*range(20_000, 32_000)])
-for _ in range(os.getpid() * 997 % 12_000):
-    next(_PORTS)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    for port in _PORTS:
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
-    raise AssertionError("unreachable: the ports go round")
-
-
 def environment(jwks_url: str, scopes_file: Path, **changes: str) -> dict[str, str]:
     """Return the settings for tokens of tests/support/cognito.py."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-    return inherited | {
+    return clean_environment() | {
         "PYTHONPATH": str(ROOT),
         "COGNITO_USER_POOL_ID": cognito.POOL.id,
         "COGNITO_JWKS_URL": jwks_url,

@@ -59,10 +59,10 @@ async def connected(url: str, credential: dict[str, str]) -> AsyncIterator[Clien
 
 
 async def _count(url: str, credential: dict[str, str], stream: Stream) -> bool:
-    async def progress(done: float, _total: float | None, _message: str | None) -> None:
-        stream.seen.append(done)
+    async def report(progress: float, total: float | None, message: str | None) -> None:
+        stream.seen.append(progress)
         stream.begun.set()
 
     async with connected(url, credential) as client:
-        result = await client.call_tool("countdown", {"seconds": SECONDS}, progress_callback=progress)
+        result = await client.call_tool("countdown", {"seconds": SECONDS}, progress_callback=report)
     return bool(result.is_error)

@@ -14,13 +14,11 @@ Headers = list[tuple[str, str]]
 Text = str | bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One HTTP response as it came."""
+@dataclass(frozen=True)
+class WithHeaders:
+    """A request or a response, as far as its headers go."""
 
-    status: int
     headers: Headers
-    body: bytes
 
     def every(self, name: str) -> list[str]:
         """Return the values of all headers of that name."""
@@ -31,6 +29,14 @@ class Answer:
         found = self.every(name)
         assert len(found) <= 1, f"{name} came {len(found)} times: {found}"
         return found[0] if found else None
+
+
+@dataclass(frozen=True)
+class Answer(WithHeaders):
+    """One HTTP response as it came."""
+
+    status: int
+    body: bytes
 
     def json(self) -> Any:
         """Return the body as JSON."""
@@ -81,7 +87,7 @@ class Connection:
             body = self.take(int(sizes[0]))
         else:
             body = self.rest()
-        return Answer(status, headers, body)
+        return Answer(headers, status, body)
 
     def head(self) -> tuple[int, Headers]:
         """Read a status line and headers."""

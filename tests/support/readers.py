@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from auth_server.gateway.nginx import McpServer, Plan, find_nginx, write_configuration
 from support import raw
-from support.gateway import free_port
+from support.shared_machine import free_port
 from support.waiting import until
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from support.gateway import free_port
+from support.shared_machine import free_port
 from support.waiting import until
 
 if TYPE_CHECKING:

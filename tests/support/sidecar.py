@@ -15,7 +15,7 @@ from auth_server.app import create_app
 from auth_server.config.settings import Settings
 from support.cognito import AGENT, CLIENT, POOL, jwks
 from support.jwks_server import JwksServer
-from support.until import until
+from support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -89,7 +89,7 @@ async def running(folder: Path, *, fault: str = "", **changes: str) -> AsyncIter
         uvicorn_server = _Server(config)
         task = asyncio.create_task(uvicorn_server.serve(sockets=[listener]))
         try:
-            await until(lambda: uvicorn_server.started)
+            await eventually(lambda: uvicorn_server.started)
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             async with httpx.AsyncClient(base_url=url) as client:
                 if not fault:

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pytest
 from support.cognito import AGENT, CLIENT, ISSUER, OTHER_ISSUER, POOL, jwks, key, mint
 from support.sidecar import SECRET_KEY, UNSET, Sidecar, running
-from support.until import until
+from support.waiting import eventually
 
 from auth_server.identity import session_cookie
 
@@ -355,7 +355,7 @@ async def test_refusals_are_logged_in_one_line_without_the_credential(
         headers = bearer()
         await sidecar.ask(**headers, **CALL | {"mcp_name": "erase"}, x_request_id="r-7")
     records = [record for record in caplog.records if record.getMessage() == "refused"]
-    assert [record.fields["request_id"] for record in records] == ["r-7"]  # type: ignore[attr-defined]
+    assert [vars(record)["fields"]["request_id"] for record in records] == ["r-7"]
     assert headers["authorization"][7:40] not in str([record.__dict__ for record in records])
 
 
@@ -392,4 +392,4 @@ async def test_clients(sidecar: Sidecar) -> None:
     access = await sidecar.ask(**bearer("access", {"scope": "mcp/read"}), **CALL)
     assert access.status_code == 200
     assert access.headers["x-client-id"] == CLIENT
-    await until(lambda: sidecar.jwks.requests >= 1)
+    await eventually(lambda: sidecar.jwks.requests >= 1)

@@ -5,26 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from support.signin import GATEWAY, Stage, signing_in
+from support.web_sign_in import GATEWAY, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
+    pass
 
 pytestmark = pytest.mark.anyio
 
 RESOURCE = "/.well-known/oauth-protected-resource"
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with signing_in(tmp_path) as running:
-        yield running
 
 
 async def test_a_protected_resource(stage: Stage) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from support.sidecar import SECRET_KEY, UNSET
-from support.signin import (
+from support.web_sign_in import (
     CALLBACK,
     GATEWAY,
     LOGIN,
@@ -19,7 +18,9 @@ from support.signin import (
     PERSON,
     Browser,
     Stage,
+    problem,
     query_of,
+    refused,
     signing_in,
 )
 
@@ -27,44 +28,12 @@ from auth_server.identity import session_cookie
 from auth_server.oauth import sign_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
 pytestmark = pytest.mark.anyio
 
 OTHER_KEY = "oTh3r-K3y-0f-An0ther-D3pl0yment-zQ8xW2vN5mB7"
 HTTPS = "https://gw.example"
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with signing_in(tmp_path) as running:
-        yield running
-
-
-def problem(response: httpx.Response, status: int, code: str) -> str:
-    """Check a page that says what went wrong, and that nobody is signed in by it; return its text."""
-    assert (response.status_code, response.headers["x-auth-error"]) == (status, code), response.text
-    assert response.headers["content-type"] == "text/html; charset=utf-8"
-    assert "mcp_gateway_session=e" not in str(response.headers.get_list("set-cookie"))
-    assert code in response.text
-    assert "request-7" in response.text
-    return response.text
-
-
-def refused(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """Check the contract's JSON error, and return it."""
-    error: dict[str, Any] = response.json()["error"]
-    assert (response.status_code, error["details"]["error_code"]) == (status, code), response.text
-    assert response.headers["x-auth-error"] == code
-    assert response.headers["content-type"] == "application/json"
-    assert error["request_id"] == "request-7"
-    return error
 
 
 def sealed_by(key: str, pending: sign_in.Pending, now: float) -> dict[str, str]:
@@ -593,305 +562,8 @@ async def test_groups_that_never_fit(stage: Stage) -> None:
     assert "too many groups" in problem(await stage.browser().sign_in("many"), 403, "ACCESS_DENIED")
 
 
-# ------------------------------------------------------------------------------------- the end of a session
-
-
-async def test_signing_out(stage: Stage) -> None:
-    """Signing out ends the session at once, for every copy of it, and leads to Cognito's own sign-out."""
-    browser = stage.browser()
-    await browser.sign_in()
-    copy = browser.session
-    assert await stage.validate(copy) == "uma"
-    response = await browser.send("POST", LOGOUT, headers=PERSON | {"origin": GATEWAY})
-    assert response.status_code == 303
-    assert query_of(response.headers["location"]) == {"client_id": "web", "logout_uri": f"{GATEWAY}/"}
-    assert browser.session == ""
-    assert await stage.validate(copy) == "REVOKED"
-    back = await browser.get(response.headers["location"])
-    assert back.headers["location"] == f"{GATEWAY}/"
-    asked = await browser.get(await browser.begin())
-    assert asked.headers["location"].startswith("../login")  # for the password, since Cognito forgot as well
-
-
-@pytest.mark.parametrize(
-    "origin", ["https://evil.example", "null", "http://gw.localhost", "http://gw.localhost:80801"]
-)
-async def test_signing_out_from_another_site(stage: Stage, origin: str) -> None:
-    """A form of another site ends no session."""
-    browser = stage.browser()
-    await browser.sign_in()
-    response = await browser.send("POST", LOGOUT, headers=PERSON | {"origin": origin})
-    problem(response, 403, "ORIGIN_MISMATCH")
-    assert await stage.validate(browser.session) == "uma"
-
-
-@pytest.mark.parametrize("site", ["cross-site", "same-site"])
-async def test_a_form_without_an_origin(stage: Stage, site: str) -> None:
-    """Where a browser leaves the origin out, it still says that another site is behind the form."""
-    browser = stage.browser()
-    await browser.sign_in()
-    response = await browser.send("POST", LOGOUT, headers=PERSON | {"sec-fetch-site": site})
-    problem(response, 403, "ORIGIN_MISMATCH")
-
-
-@pytest.mark.parametrize("headers", [{"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}, {}])
-async def test_a_link_to_sign_out(stage: Stage, headers: dict[str, str]) -> None:
-    """A link on another site, or one of which nobody knows where it is, only asks."""
-    browser = stage.browser()
-    await browser.sign_in()
-    response = await browser.get(LOGOUT, **headers)
-    assert response.status_code == 200
-    assert "Sign out?" in response.text
-    assert await stage.validate(browser.session) == "uma"
-
-
-@pytest.mark.parametrize(
-    "headers", [PERSON | {"sec-fetch-site": "none"}, PERSON | {"sec-fetch-site": "same-origin"}, {}]
-)
-async def test_signing_out_by_get(stage: Stage, headers: dict[str, str]) -> None:
-    """Who types the address, follows this site's own link, or is a program, is signed out."""
-    browser = stage.browser()
-    await browser.sign_in()
-    copy = browser.session
-    response = await browser.send("GET", LOGOUT, headers=headers)
-    assert response.status_code == 302
-    assert response.headers["location"].startswith(f"{stage.cognito.issuer}/logout?")
-    assert await stage.validate(copy) == "REVOKED"
-
-
-async def test_signing_out_twice(stage: Stage) -> None:
-    """Without a session, signing out still ends Cognito's."""
-    response = await stage.browser().send("POST", LOGOUT, headers=PERSON)
-    assert response.headers["location"].startswith(f"{stage.cognito.issuer}/logout?")
-
-
-async def test_signing_out_while_the_store_is_down(stage: Stage, tmp_path: Path) -> None:
-    """Where the end of a session cannot be kept, nobody is told that all is well."""
-    browser = stage.browser()
-    await browser.sign_in()
-    for file in tmp_path.glob("revocations.sqlite*"):
-        file.unlink()
-    (tmp_path / "revocations.sqlite").mkdir()
-    said = problem(
-        await browser.send("POST", LOGOUT, headers=PERSON | {"origin": GATEWAY}), 503, "AUTH_UNAVAILABLE"
-    )
-    assert "in this browser only" in said
-    assert browser.session == ""
-
-
-# ------------------------------------------------------------------------------------------------ /session
-
-
-async def test_who_am_i(stage: Stage) -> None:
-    """GET /session tells a cookie's or a token's identity, and never a token."""
-    browser = stage.browser()
-    await browser.sign_in()
-    answer = (await browser.send("GET", "/session")).json()
-    until = answer.pop("expires_at")
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", until)
-    assert answer == {
-        "username": "uma",
-        "email": "uma@example.com",
-        "client_id": "",
-        "groups": ["readers"],
-        "scopes": ["by-group"],
-        "auth_method": "session_cookie",
-    }
-    token = {"authorization": f"Bearer {stage.cognito.sign('access')}"}
-    answer = (await stage.browser().send("GET", "/session", headers=token)).json()
-    assert (answer["username"], answer["auth_method"], answer["client_id"]) == ("uma", "jwt", "web")
-
-
-@pytest.mark.parametrize("by", ["body", "header", "access"])
-async def test_a_token_becomes_a_session(stage: Stage, by: str) -> None:
-    """POST /session answers a verified user's token with a session, as cookie and in the body."""
-    browser = stage.browser()
-    token = stage.cognito.sign("access" if by == "access" else "id")
-    options: dict[str, Any] = {"headers": {"authorization": f"Bearer {token}"}}
-    if by == "body":
-        options = {"json": {"id_token": token}}
-    response = await browser.send("POST", "/session", **options)
-    assert response.status_code == 200, response.text
-    answer = response.json()
-    assert answer["username"] == "uma"
-    assert answer["cookie"] == {"name": "mcp_gateway_session", "value": browser.session}
-    assert answer["auth_method"] == "session_cookie"
-    assert await stage.validate(answer["cookie"]["value"]) == "uma"
-    assert token not in response.text
-
-
-@pytest.mark.parametrize(
-    ("kind", "changes", "code"),
-    [
-        ("id", {"exp": 1}, "TOKEN_EXPIRED"),
-        ("id", {"aud": "stranger"}, "INVALID_AUDIENCE"),
-        ("id", {"iss": "https://evil.example"}, "INVALID_ISSUER"),
-        ("id", {"cognito:username": None}, "INVALID_TOKEN_USE"),
-        ("access", {"username": None}, "INVALID_TOKEN_USE"),
-        ("access", {"sub": "web"}, "INVALID_TOKEN_USE"),
-        ("access", {"aud": f"{GATEWAY}/notes"}, "INVALID_AUDIENCE"),
-        ("access", {"aud": GATEWAY}, "INVALID_AUDIENCE"),
-        ("access", {"aud": "https://evil.example"}, "INVALID_AUDIENCE"),
-    ],
-)
-async def test_a_token_that_becomes_no_session(
-    stage: Stage, kind: str, changes: dict[str, Any], code: str
-) -> None:
-    """An agent's token has no user, one bound to a resource must not grow, others do not count at all."""
-    browser = stage.browser()
-    headers = {"authorization": f"Bearer {stage.cognito.sign(kind, **changes)}"}
-    refused(await browser.send("POST", "/session", headers=headers), 401, code)
-    assert browser.cookies == {}
-
-
-async def test_an_access_token_in_the_place_of_an_id_token(stage: Stage) -> None:
-    """The member id_token holds an ID token and nothing else."""
-    body = {"id_token": stage.cognito.sign("access")}
-    refused(await stage.browser().send("POST", "/session", json=body), 401, "INVALID_TOKEN_USE")
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"content": b"{}", "headers": {"content-type": "application/json"}},
-        {"content": b"nonsense", "headers": {"content-type": "application/json"}},
-        {"json": {"id_token": 5}},
-        {"json": {"id_token": None}},
-        {"data": {"id_token": "x"}},
-        {"content": b'{"id_token": "a", "id_token": "b"}', "headers": {"content-type": "application/json"}},
-        {"json": {"id_token": "x" * 70_000}},
-    ],
-)
-async def test_a_body_that_holds_no_token(stage: Stage, options: dict[str, Any]) -> None:
-    """What is no JSON object with one id_token is refused; a form of another site could send no other."""
-    refused(await stage.browser().send("POST", "/session", **options), 400, "REQUEST_INVALID")
-
-
-async def test_an_ended_token_becomes_no_session(stage: Stage) -> None:
-    """A token of a user whose access was ended a moment ago is not exchanged for a longer one."""
-    from auth_server.identity.revocations import RevocationKind, Revocations
-    from auth_server.stores import open_store
-
-    folder = stage.sidecar.scopes_file.parent
-    store = Revocations(open_store(f"sqlite://{folder}/revocations.sqlite"))
-    await store.revoke(RevocationKind.USER, "uma", now=time.time() + 1)
-    await store.aclose()
-    body = {"id_token": stage.cognito.sign()}
-    refused(await stage.browser().send("POST", "/session", json=body), 401, "REVOKED")
-
-
-@pytest.mark.parametrize(("method", "path"), [("POST", "/session"), ("DELETE", "/session"), ("POST", LOGOUT)])
-async def test_changes_from_another_origin(stage: Stage, method: str, path: str) -> None:
-    """Whatever changes something is refused to pages of other origins, before anything is looked at."""
-    browser = stage.browser()
-    await browser.sign_in()
-    session = browser.session
-    headers = {"origin": "https://evil.example"}
-    options: dict[str, Any] = {"json": {"id_token": stage.cognito.sign()}} if path == "/session" else {}
-    refused(await browser.send(method, path, headers=headers, **options), 403, "ORIGIN_MISMATCH")
-    assert browser.session == session
-    assert await stage.validate(session) == "uma"
-
-
-async def test_ending_a_session(stage: Stage) -> None:
-    """DELETE /session ends it for every copy; a second time it is over already."""
-    browser = stage.browser()
-    await browser.sign_in()
-    copy = browser.session
-    assert (await browser.send("DELETE", "/session")).status_code == 204
-    assert browser.session == ""
-    assert await stage.validate(copy) == "REVOKED"
-    browser.cookies["mcp_gateway_session"] = copy
-    refused(await browser.send("DELETE", "/session"), 401, "REVOKED")
-    token = {"authorization": f"Bearer {stage.cognito.sign('access')}"}
-    refused(await stage.browser().send("DELETE", "/session", headers=token), 400, "REQUEST_INVALID")
-
-
-# ---------------------------------------------------------------------------------------------- the page
-
-
-async def test_the_page(stage: Stage) -> None:
-    """It says who one is, by which groups and scopes, what one may call and what not, and how to sign out."""
-    browser = stage.browser()
-    await browser.sign_in()
-    response = await browser.get("/")
-    assert response.status_code == 200
-    text = re.sub(r"<[^>]*>", "", response.text)
-    for said in ("uma", "uma@example.com", "readers", "by-group", "notes", "time", "Not allowed", "Allowed"):
-        assert said in text
-    assert "in 7 h 59 min" in text
-    assert f'action="{LOGOUT}"' in response.text
-    assert browser.session not in response.text
-
-
-async def test_the_page_for_who_is_signed_out(stage: Stage) -> None:
-    """It leads to the sign-in, and says why where a session is over."""
-    browser = stage.browser()
-    assert LOGIN in (await browser.get("/")).text
-    await browser.sign_in()
-    await browser.send("DELETE", "/session", headers={})
-    browser.cookies["mcp_gateway_session"] = "nonsense"
-    said = (await browser.get("/")).text
-    assert "no longer counts" in said
-    assert browser.session == ""  # it is of no use
-
-
-async def test_names_that_are_markup(stage: Stage) -> None:
-    """Users and groups may be called anything; on the page it stays text."""
-    browser = stage.browser()
-    assert (await browser.sign_in("<script>alert(1)</script>")).status_code == 303
-    said = (await browser.get("/")).text
-    assert "<script>alert" not in said
-    assert (
-        "&lt;script&gt;alert(1)&lt;<wbr>/script&gt;" in said
-        or "&lt;script&gt;alert(1)&lt;/script&gt;" in said
-    )
-    assert '"><b>' not in said
-
-
-@pytest.mark.parametrize("path", ["/", LOGOUT, f"{CALLBACK}?code=x&state=y"])
-async def test_what_browsers_are_told(stage: Stage, path: str) -> None:
-    """No page runs a script that is not ours, is framed, cached, or tells other sites where one was."""
-    headers = (await stage.browser().get(path)).headers
-    policy = dict(part.partition(" ")[::2] for part in headers["content-security-policy"].split("; "))
-    assert policy["default-src"] == "'none'"
-    assert policy["script-src"] == policy["style-src"] == policy["img-src"] == "'self'"
-    assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
-    assert policy["form-action"].startswith("'self'")
-    assert headers["cache-control"] == "no-store"
-    assert headers["referrer-policy"] == "same-origin"
-    assert headers["x-content-type-options"] == "nosniff"
-    assert headers["x-frame-options"] == "DENY"
-
-
-async def test_no_page_has_a_script_or_style_of_its_own(stage: Stage) -> None:
-    """What the policy forbids is nowhere in the pages."""
-    browser = stage.browser()
-    pages = [(await browser.get(path)).text for path in ("/", LOGOUT, f"{CALLBACK}?code=x&state=y")]
-    await browser.sign_in()
-    pages.append((await browser.get("/")).text)
-    for page in pages:
-        assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son[a-z]+=", page)
-
-
-async def test_what_the_pages_refer_to(stage: Stage) -> None:
-    """Files have a name that changes with their content and may be kept for good; others are not there."""
-    browser = stage.browser()
-    await browser.sign_in()
-    for path in set(re.findall(r'"(/assets/[^"]+)"', (await browser.get("/")).text)):
-        found = await browser.get(path)
-        assert found.status_code == 200
-        assert found.headers["cache-control"] == "public, max-age=31536000, immutable"
-        older = re.sub(r"/assets/\w+/", "/assets/000000000000/", path)
-        assert (await browser.get(older)).headers["cache-control"] == "no-cache"
-    problem(await browser.get("/assets/x/settings.py"), 404, "REQUEST_INVALID")
-
-
 async def test_nothing_secret_is_logged(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     """Neither code, state, tokens nor cookies get into the log."""
-    import logging
-
     logging.getLogger("auth_server").propagate = True
     browser = stage.browser()
     with caplog.at_level(logging.DEBUG, "auth_server"):
@@ -907,10 +579,9 @@ async def test_nothing_secret_is_logged(stage: Stage, caplog: pytest.LogCaptureF
         assert secret not in said
 
 
-def test_a_browser_is_not_a_test() -> None:
+async def test_a_browser_is_not_a_test(stage: Stage) -> None:
     """The test's browser keeps what it is given and drops what is taken away."""
-    browser = Browser(Stage(None, None, GATEWAY))  # type: ignore[arg-type]
-    jar: dict[str, str] = {}
+    browser, jar = Browser(stage), dict[str, str]()
     browser._keep(jar, 'a="b"; HttpOnly; Path=/')
     assert jar == {"a": "b"}
     browser._keep(jar, "a=; Max-Age=0; Path=/")

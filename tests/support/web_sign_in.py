@@ -12,15 +12,16 @@ import html
 import re
 import time
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
 
-from auth_server.demo.cognito import KeyRing, create_app
+from auth_server.demo.cognito import create_app
 from auth_server.demo.cognito.directory import AppClient, Directory, Flow, Pool, ResourceServer, User
-from support.cli import serving
+from auth_server.identity.jws import decode_base64url
+from support.asgi_server import serving
+from support.key_rings import key_ring, keys_of
 from support.sidecar import UNSET, Sidecar, running
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Cognito:
             **own,
             **changes,
         }
-        signer = getattr(_keys().current(POOL), kind)
+        signer = getattr(keys_of(POOL), kind)
         signed: str = signer.sign({name: value for name, value in claims.items() if value is not None})
         return signed
 
@@ -222,6 +223,26 @@ def query_of(address: str) -> dict[str, str]:
     return {name: value for name, (value,) in parse_qs(urlsplit(address).query).items()}
 
 
+def problem(response: httpx.Response, status: int, code: str) -> str:
+    """Check a page that says what went wrong, and that nobody is signed in by it; return its text."""
+    assert (response.status_code, response.headers["x-auth-error"]) == (status, code), response.text
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert "mcp_gateway_session=e" not in str(response.headers.get_list("set-cookie"))
+    assert code in response.text
+    assert "request-7" in response.text
+    return response.text
+
+
+def refused(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Check the contract's JSON error, and return it."""
+    error: dict[str, Any] = response.json()["error"]
+    assert (response.status_code, error["details"]["error_code"]) == (status, code), response.text
+    assert response.headers["x-auth-error"] == code
+    assert response.headers["content-type"] == "application/json"
+    assert error["request_id"] == "request-7"
+    return error
+
+
 def _directory(gateway: str) -> Directory:
     flows = frozenset({Flow.CODE, Flow.REFRESH_TOKEN})
     pool = Pool(
@@ -261,7 +282,7 @@ def _tampered(cognito: Cognito, base: str, gateway: str) -> ASGIApp:
     app = create_app(
         _directory(gateway),
         issuer_base=base,
-        keys=KeyRing({POOL: _keys().current(POOL)}),
+        keys=key_ring(POOL),
         clock=lambda: time.time() + cognito.ahead,
     )
 
@@ -315,17 +336,10 @@ def _answer(cognito: Cognito, answer: dict[str, Any]) -> dict[str, Any]:
     if cognito.id_claims:
         payload = httpx.Response(200, content=_payload(answer["id_token"])).json() | cognito.id_claims
         kept = {name: value for name, value in payload.items() if value is not None}
-        answer["id_token"] = _keys().current(POOL).id.sign(kept)
+        answer["id_token"] = keys_of(POOL).id.sign(kept)
     changed = answer | cognito.answer
     return {name: value for name, value in changed.items() if value is not None}
 
 
 def _payload(token: str) -> bytes:
-    from auth_server.identity.jws import decode_base64url
-
     return decode_base64url(token.split(".")[1])
-
-
-@cache
-def _keys() -> KeyRing:
-    return KeyRing.generate([POOL])

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from support.gateway import ROOT, free_port
+from support.repository import ROOT
+from support.shared_machine import free_port
 from support.waiting import until
 
 if TYPE_CHECKING:

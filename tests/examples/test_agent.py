@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from support import chromium
-from support.cli import ROOT, locked
 from support.demo import Demo, running_demo
+from support.repository import ROOT
+from support.shared_machine import locked
 
 AGENT = ROOT / "examples" / "agent.py"
 CALL = ("current_time_by_timezone", '{"tz_name": "Europe/Berlin"}')

@@ -1,0 +1,29 @@
+"""`auth-server demo`: the gateway with a stand-in for Cognito and two example MCP servers."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from auth_server.cli import nginx_options
+from auth_server.config.settings import environment, some_settings
+from auth_server.demo import runner
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    nginx_options.add_listen(parser)
+    nginx_options.add_sizes(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run until a signal ends it."""
+    environ = environment()
+    gateway_url = nginx_options.url_of(arguments.listen).replace("//127.0.0.1:", "//localhost:")
+    settings = replace(some_settings(environ, "MAX_BODY_SIZE"), gateway_url=gateway_url)
+    asyncio.run(runner.run(nginx_options.plan(arguments, [], settings), environ))
+    return 0
