@@ -29,7 +29,7 @@ x-auth-server: &auth-server
   entrypoint:
     - sh
     - -c
-    - 'python -m auth_server.demo.forward /sockets/keys.sock & exec container-entrypoint "$$@"'
+    - 'forward /sockets/keys.sock 9000 & exec container-entrypoint "$$@"'
     - sh
   volumes:
     - ./sockets:/sockets
