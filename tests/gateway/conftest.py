@@ -1,6 +1,6 @@
 """One real gateway for most tests: nginx and the sidecar as `auth-server gateway` starts them.
 
-With GATEWAY_STACK=compose, docker-compose starts them (support/composed.py), and the same tests are run but those
+With GATEWAY_STACK=compose, docker compose starts them (support/composed.py), and the same tests are run but those
 of the command `gateway` itself.
 """
 
@@ -29,7 +29,7 @@ if COMPOSED := os.environ.get("GATEWAY_STACK") == "compose":
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what starts a gateway of its own, where docker-compose starts them."""
+    """Leave out what starts a gateway of its own, where docker compose starts them."""
     here = Path(__file__).parent
     if COMPOSED:
         own = [
