@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from support.compose import COMPOSE, Stack, checkout
 from support.demo import Demo
 from support.held import Held, hold
 
-collect_ignore_glob = [] if os.environ.get("GATEWAY_STACK") == "compose" else ["test_*.py"]
+collect_ignore_glob = [] if composed.CHOSEN else ["test_*.py"]
 
 Deploy = Callable[..., Stack]
 
