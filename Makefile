@@ -49,15 +49,18 @@ fuzz: $(VENV)/.installed-fuzz
 screenshots: $(VENV)/.installed-dev nginx chromium
 	$(BIN)/python tests/screenshots.py
 
-LOCK := uv pip compile --quiet --generate-hashes --universal --no-header --no-annotate --python-version 3.11
+UV := .state/uv/bin/uv
+LOCK := $(UV) pip compile --quiet --generate-hashes --universal --no-header --no-annotate --python-version 3.11
 
-lock:
-	$(LOCK) --extra demo --extra cluster pyproject.toml -o requirements.lock
-	$(LOCK) --extra demo --extra cluster --group dev pyproject.toml -o requirements-dev.lock
-	$(LOCK) --group build -o requirements-build.lock
-	$(LOCK) --group bench pyproject.toml -o requirements-bench.lock
-	$(LOCK) --group fuzz -o requirements-fuzz.lock
-	$(LOCK) --group issuers -o requirements-issuers.lock
+# Versions stay as they are where pyproject.toml allows them: remove a lock first to have its newest.
+lock: $(UV)
+	$(LOCK) --extra cluster pyproject.toml -o requirements.lock
+	$(LOCK) --extra cluster --extra demo pyproject.toml -o requirements/demo.lock
+	$(LOCK) --extra cluster --extra demo --group dev pyproject.toml -o requirements/dev.lock
+	$(LOCK) --group build -o requirements/build.lock
+	$(LOCK) --group bench pyproject.toml -o requirements/bench.lock
+	$(LOCK) --group fuzz -o requirements/fuzz.lock
+	$(LOCK) --group issuers -o requirements/issuers.lock
 
 nginx:
 	@deploy/install-nginx
@@ -74,28 +77,32 @@ perf:
 chromium:
 	@deploy/install-tool chromium chromium
 
-$(VENV)/.installed: requirements.lock pyproject.toml
+$(VENV)/.installed: requirements/demo.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --require-hashes -r requirements/demo.lock
 	$(BIN)/pip install --quiet --no-deps -e .
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
-	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+$(VENV)/.installed-dev: requirements/dev.lock $(VENV)/.installed
+	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.lock
 	@touch $@
 
-$(VENV)/.installed-bench: requirements-bench.lock $(VENV)/.installed
-	$(BIN)/pip install --quiet --require-hashes -r requirements-bench.lock
+$(VENV)/.installed-bench: requirements/bench.lock $(VENV)/.installed
+	$(BIN)/pip install --quiet --require-hashes -r requirements/bench.lock
 	@touch $@
 
-$(VENV)/.installed-fuzz: requirements-fuzz.lock $(VENV)/.installed-dev
-	$(BIN)/pip install --quiet --require-hashes -r requirements-fuzz.lock
+$(VENV)/.installed-fuzz: requirements/fuzz.lock $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet --require-hashes -r requirements/fuzz.lock
 	@touch $@
 
-$(ISSUERS)/.installed: requirements-issuers.lock
+$(ISSUERS)/.installed: requirements/issuers.lock
 	$(PYTHON) -m venv $(ISSUERS)
-	$(ISSUERS)/bin/pip install --quiet --require-hashes -r requirements-issuers.lock
+	$(ISSUERS)/bin/pip install --quiet --require-hashes -r requirements/issuers.lock
 	@touch $@
+
+$(UV):
+	$(PYTHON) -m venv .state/uv
+	.state/uv/bin/pip install --quiet uv
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

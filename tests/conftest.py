@@ -66,6 +66,6 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def demo_stack() -> Iterator[Stack]:
-    """What a fresh clone runs with `docker-compose --profile demo up`: needs a container engine, and no test stops it."""
+    """What a fresh clone runs with `docker compose --profile demo up`: needs a container engine, and no test stops it."""
     with composed.running_demo_stack() as stack:
         yield stack

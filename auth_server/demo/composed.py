@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auth_server.demo.directory import POOL_ID, demo_directory, generate_client_secret, generate_password
-from auth_server.demo.forward import ADDRESS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PUBLIC_PATH = "/demo-cognito"  # as in nginx/demo.location
-ISSUER_BASE = f"http://{ADDRESS[0]}:{ADDRESS[1]}"
+ISSUER_BASE = "http://127.0.0.1:9000"  # as in deploy/container-entrypoint, which leads there
 SOCKET = "cognito.sock"
 CONFIDENTIAL_CLIENTS = ("demo-agent", "demo-admin-agent", "demo-web")
 PEOPLE = ("ada", "uma", "dev", "nobody")
@@ -53,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     public_base = gateway_url + PUBLIC_PATH
     directory = demo_directory(gateway_url, secrets=known)
     app = create_app(directory, issuer_base=ISSUER_BASE, public_base=public_base)
-    issuer, ending = f"{public_base}/{POOL_ID}", "docker-compose --profile demo down stops everything."
+    issuer, ending = f"{public_base}/{POOL_ID}", "docker compose --profile demo down stops everything."
     print(introduction(gateway_url, issuer, known, "scopes.yml", ending=ending), flush=True)  # noqa: T201 - its output
     uvicorn.run(
         app,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support import composed
-from support.compose import Stack, checkout
+from support.compose import COMPOSE, Stack, checkout
 from support.demo import Demo
 from support.held import Held, hold
 
-collect_ignore_glob = [] if os.environ.get("GATEWAY_STACK") == "compose" else ["test_*.py"]
+collect_ignore_glob = [] if composed.CHOSEN else ["test_*.py"]
 
 Deploy = Callable[..., Stack]
 
@@ -48,14 +47,18 @@ def deploy(tmp_path: Path) -> Iterator[Deploy]:
     made: list[Stack] = []
 
     def clone(
-        *, env: str | None = None, profiles: tuple[str, ...] = (), files: dict[str, str] | None = None
+        *,
+        env: str | None = None,
+        profiles: tuple[str, ...] = (),
+        files: dict[str, str] | None = None,
+        command: tuple[str, ...] = COMPOSE,
     ) -> Stack:
         folder = checkout(tmp_path / f"clone{len(made)}")
         for name, text in (files or {}).items():
             (folder / name).write_text(text)
         if env is not None:
             (folder / ".env").write_text(env)
-        stack = Stack(folder, profiles=profiles)
+        stack = Stack(folder, profiles=profiles, command=command)
         made.append(stack)
         return stack
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
-import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from support import engine
 from support.gateway import ROOT
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import Deploy
 
 DOCUMENT = (ROOT / "docs" / "containers.md").read_text()
@@ -23,26 +17,15 @@ LINES = [line for block in re.findall(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL) f
 
 
 @pytest.mark.timeout(400)
-def test_commands_run(deploy: Deploy, tmp_path: Path) -> None:
+def test_commands_run(deploy: Deploy) -> None:
     """Every line of a sh block succeeds, one after the other, in a fresh clone; between them all is healthy."""
     stack = deploy()
     stack.variables = {"COMPOSE_PROFILES": "demo"}  # where the reader has a pool of their own
-    compose = tmp_path / "docker-compose"
-    command, *plugin = engine.command()
-    found = shutil.which(command) or command
-    # Without a terminal, `exec` and `run` must be told so.
-    compose.write_text(
-        "#!/bin/bash\n"
-        'for word; do shift; set -- "$@" "$word"; case $word in exec | run) set -- "$@" -T ;; esac; done\n'
-        f'exec {shlex.join([found, *plugin])} "$@"\n'
-    )
-    compose.chmod(0o755)
-    environ = stack.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     for line in LINES:
         done = subprocess.run(
             ["bash", "-c", line],
             cwd=stack.folder,
-            env=environ,
+            env=stack.environ,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -57,6 +40,6 @@ def test_commands_run(deploy: Deploy, tmp_path: Path) -> None:
 
 def test_the_lines_were_found() -> None:
     """What the README shows is among them."""
-    shown = re.findall(r"^docker-compose .*|^cp .*", (ROOT / "README.md").read_text(), re.MULTILINE)
+    shown = re.findall(r"^docker compose .*|^cp .*", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert len(shown) >= 3
-    assert set(shown) <= {*LINES, "docker-compose up -d --build"}  # the last one: with a pool of one's own
+    assert set(shown) <= {*LINES, "docker compose up -d --build"}  # the last one: with a pool of one's own

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NOTES = """\
 services:
   notes:
-    image: ${AUTH_SERVER_IMAGE}
+    image: ${AUTH_SERVER_IMAGE}-demo
     entrypoint: ["python", "-m", "auth_server.demo.mcp_servers", "currenttime", "--host", "0.0.0.0", "--port", "8000"]
     networks: [mcp]
     healthcheck: {disable: true}

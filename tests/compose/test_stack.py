@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from support import composed, engine, mcp_http
+from support.compose import COMPOSE_1
 from support.waiting import until
 
 if TYPE_CHECKING:
@@ -57,6 +58,23 @@ def look(demo_stack: Stack) -> Look:
 def test_all_are_healthy(demo_stack: Stack) -> None:
     """`up -d --build` without .env ends with every container of the demo healthy."""
     demo_stack.wait_until_healthy(*SERVICES, seconds=30)
+
+
+def test_docker_compose_1_29_brings_it_up(deploy: Deploy) -> None:
+    """The compose before `docker compose` reads the same file without complaint, and what it starts lets an agent in."""
+    stack = deploy(profiles=("demo", "cluster"), command=COMPOSE_1)
+    assert "1.29" in stack.compose("version", "--short").stdout
+    done = stack.compose("config", "-q")
+    assert (done.stdout, done.stderr) == ("", "")
+    stack.up()
+    token = composed.introduced(stack).token()
+    listed = httpx.post(
+        f"{stack.base_url}/currenttime/mcp",
+        json=mcp_http.message("tools/list", {}),
+        headers=mcp_http.headers(token, "tools/list"),
+        trust_env=False,
+    )
+    assert listed.status_code == 200, listed.text
 
 
 def test_nginx_alone_publishes(demo_stack: Stack) -> None:

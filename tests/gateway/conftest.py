@@ -1,12 +1,11 @@
 """One real gateway for most tests: nginx and the sidecar as `auth-server gateway` starts them.
 
-With GATEWAY_STACK=compose, docker-compose starts them (support/composed.py), and the same tests are run but those
+With GATEWAY_STACK=compose, docker compose starts them (support/composed.py), and the same tests are run but those
 of the command `gateway` itself.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,18 +24,18 @@ if TYPE_CHECKING:
     from support.chromium import Person
     from support.demo import Demo
 
-if COMPOSED := os.environ.get("GATEWAY_STACK") == "compose":
+if composed.CHOSEN:
     running = composed.running  # type: ignore[assignment]  # it has all that `door` asks of a gateway
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what starts a gateway of its own, where docker-compose starts them."""
+    """Leave out what starts a gateway of its own, where docker compose starts them."""
     here = Path(__file__).parent
-    if COMPOSED:
+    if composed.CHOSEN:
         own = [
             i
             for i in items
-            if here in i.path.parents and not {"door", "demo"} & set(getattr(i, "fixturenames", ()))
+            if here in i.path.parents and not {"door", "demo", "pair"} & set(getattr(i, "fixturenames", ()))
         ]
         config.hook.pytest_deselected(items=own)
         items[:] = [item for item in items if item not in own]
@@ -100,7 +99,7 @@ def door(shared_gateway: tuple[Gateway, Path], backends: tuple[Backend, Backend]
 @pytest.fixture(scope="session")
 def demo(request: pytest.FixtureRequest) -> Iterator[Demo]:
     """Return the demo with its real MCP servers, as a process or as containers."""
-    if COMPOSED:
+    if composed.CHOSEN:
         yield composed.introduced(request.getfixturevalue("demo_stack"))
         return
     with running_demo() as started:

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import cognito, processes, raw
+from support import cognito, composed, processes
+from support.composed import ComposedValkey
 from support.door import Door, call, compact, mint
 from support.gateway import SECRET_KEY, environment, run_to_end, running
 from support.load import Load
@@ -23,7 +25,7 @@ from support.waiting import until
 from auth_server.identity import session_cookie
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from support.backend import Backend
     from support.jwks_server import JwksServer
@@ -33,6 +35,7 @@ CALL = compact(call())
 # Until every worker knows, and nginx has forgotten; beyond that, what a busy machine needs.
 IN_FORCE, SLACK = 1, 2.5
 OPTIONS = ("--workers", "2", "--nginx-workers", "2")
+REVOKE = ("exec", "-T", "auth-server", "auth-server", "revoke")
 
 
 def cookie(username: str, sid: str) -> dict[str, str | None]:
@@ -74,11 +77,13 @@ def revoke(environ: dict[str, str], cwd: Path, *arguments: str) -> subprocess.Co
     return run_to_end(["revoke", *arguments], environ, cwd=cwd)
 
 
+@dataclass
 class Pair:
-    """Two gateways of two workers each, and the store that they share."""
+    """Two gateways of two workers each, and the store that they share. In containers, one nginx before two sidecars."""
 
-    def __init__(self, doors: list[Door], environ: dict[str, str], server: RedisServer, folder: Path) -> None:
-        self.doors, self.environ, self.server, self.folder = doors, environ, server, folder
+    doors: list[Door]
+    server: RedisServer | ComposedValkey
+    revoke: Callable[..., subprocess.CompletedProcess[str]]
 
     def all(self, who: dict[str, str | None]) -> set[int]:
         """Return what any worker of either gateway says."""
@@ -88,10 +93,6 @@ class Pair:
         """Tell whether every worker of both refuses them."""
         return self.all(who) == {401}
 
-    def revoke(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the command."""
-        return revoke(self.environ, self.folder, *arguments)
-
 
 @pytest.fixture
 def pair(
@@ -99,15 +100,27 @@ def pair(
 ) -> Iterator[Pair]:
     for backend in backends:
         backend.reset()
+    servers = {"time": backends[0].url}
     with contextlib.ExitStack() as stack:
+        if composed.CHOSEN:
+            environ = environment(key_server.url, scopes, REVOCATION_URL=ComposedValkey.url)
+            gateway = stack.enter_context(composed.running(servers, environ, *OPTIONS, cwd=tmp_path))
+            door = Door(gateway, *backends, mint(), scopes)  # type: ignore[arg-type]  # as good as a Gateway
+            command = partial(gateway.stack.compose, *REVOKE, check=False)
+            yield Pair([door, door], ComposedValkey(gateway.stack), command)
+            return
         server = stack.enter_context(serving(tmp_path / "redis"))
         environ = environment(key_server.url, scopes, REVOCATION_URL=server.url)
-        gateways = [
-            stack.enter_context(running({"time": backends[0].url}, environ, *OPTIONS, cwd=tmp_path))
+        doors = [
+            Door(
+                stack.enter_context(running(servers, environ, *OPTIONS, cwd=tmp_path)),
+                *backends,
+                mint(),
+                scopes,
+            )
             for _ in range(2)
         ]
-        doors = [Door(gateway, *backends, mint(), scopes) for gateway in gateways]
-        yield Pair(doors, environ, server, tmp_path)
+        yield Pair(doors, server, partial(revoke, environ, tmp_path))
 
 
 def test_every_kind_in_every_worker(pair: Pair) -> None:
@@ -165,7 +178,7 @@ def test_a_store_that_is_killed_under_load(pair: Pair, empty: bool) -> None:
         until(lambda: one.sent > sent[0] + 80 and two.sent > sent[1] + 80, "the load with the store again")
     assert set(one.seen) == set(two.seen) == {(0, 200), (1, 401)}
     # A worker that starts only now has nothing but the store to learn from.
-    until(lambda: kept(pair.server) >= 1, "the list is put back")
+    until(lambda: pair.server.length("mcp-auth-server:revocations") >= 1, "the list is put back")
     for door in pair.doors:
         kill_workers(door)
         until(partial(lets_in, door, good), "somebody is there again", seconds=20)
@@ -265,18 +278,8 @@ def door_message(door: Door, who: dict[str, str | None]) -> bytes:
 
 def kill_workers(door: Door) -> None:
     """End the sidecar's workers as a power cut would."""
-    (first,) = door.gateway.children(" serve ")[:1]
-    workers = [pid for pid in processes.descendants(first) if "spawn_main" in processes.command(pid)]
-    assert len(workers) == 2
+    workers = door.gateway.children("spawn_main")
+    assert len(workers) >= 2
     for pid in workers:
         os.kill(pid, signal.SIGKILL)
     until(lambda: not processes.alive(workers), "they are dead")
-
-
-def kept(server: RedisServer) -> int:
-    """Return how many entries the server's list has."""
-    answer = b""
-    with contextlib.suppress(OSError), raw.Connection(("127.0.0.1", server.port)) as connection:
-        connection.socket.sendall(b"XLEN mcp-auth-server:revocations\r\n")
-        answer = connection.socket.recv(64)
-    return int(answer[1:]) if answer.startswith(b":") else 0

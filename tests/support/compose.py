@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import re
 import shutil
 import subprocess
 import tempfile
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 IMAGE = "mcp-auth-server:test"
+DEMO_IMAGE = f"{IMAGE}-demo"
+
+COMPOSE, COMPOSE_1 = ("docker", "compose"), ("docker-compose",)
 
 # What the environment of the test run must not lend to the stack.
 _OURS = (
@@ -58,9 +60,9 @@ def checkout(folder: Path) -> Path:
 
 @functools.cache
 def build() -> None:
-    """Build the image that all stacks of a run share."""
+    """Build the images that all stacks of a run share."""
     with tempfile.TemporaryDirectory(prefix="compose-build-") as folder:
-        Stack(checkout(Path(folder))).compose("build", "auth-server")
+        Stack(checkout(Path(folder)), profiles=("demo",)).compose("build", timeout=400)
 
 
 @dataclass(eq=False)
@@ -113,6 +115,7 @@ class Stack:
     files: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
+    command: tuple[str, ...] = COMPOSE
 
     @property
     def base_url(self) -> str:
@@ -138,11 +141,11 @@ class Stack:
         }
 
     def compose(
-        self, *arguments: str, check: bool = True, timeout: float = 200, argv: list[str] | None = None
+        self, *arguments: str, check: bool = True, timeout: float = 200
     ) -> subprocess.CompletedProcess[str]:
-        """Run a compose command to its end; `argv` names another compose than the first."""
+        """Run a compose command to its end."""
         done = subprocess.run(
-            [*(argv or engine.command()), *self._options(), *arguments],
+            [*self.command, *self._options(), *arguments],
             cwd=self.folder,
             env=self.environ,
             stdin=subprocess.DEVNULL,
@@ -202,8 +205,10 @@ class Stack:
 
     def logs(self, *services: str) -> str:
         """Return what the containers printed, without compose's prefixes."""
-        text = self.compose("logs", "--no-color", *services, check=False).stdout
-        return re.sub(r"^[\w.-]+ *\| ?", "", text, flags=re.MULTILINE)
+        text = self.compose("logs", "--no-color", "--no-log-prefix", *services, check=False).stdout
+        return text.replace(
+            "\x1b[2K", ""
+        )  # compose 2.26 clears the line before each, also where there is no terminal
 
     def _options(self) -> Iterator[str]:
         for file in ("docker-compose.yml", *self.files) if self.files else ():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 import re
 import tempfile
 import threading
@@ -24,12 +25,17 @@ from support.demo import Demo
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+CHOSEN = os.environ.get("GATEWAY_STACK") == "compose"
+"""Whether this run is one of `make test-compose`."""
+
+_HANDED_ON = ("COGNITO_", "SECRET_KEY", "REVOCATION_URL")
+
 OVERRIDE = """\
 x-auth-server: &auth-server
   entrypoint:
     - sh
     - -c
-    - 'python -m auth_server.demo.forward /sockets/keys.sock & exec container-entrypoint "$$@"'
+    - 'forward /sockets/keys.sock 9000 & exec container-entrypoint "$$@"'
     - sh
   volumes:
     - ./sockets:/sockets
@@ -40,6 +46,31 @@ services:
     volumes:
       - ./sockets:/sockets
 """
+
+
+class ComposedValkey:
+    """The Valkey of the profile `cluster`, to be killed and started as tests/support/redis_server.py's."""
+
+    url = "redis://valkey:6379/0"
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.stack.compose("kill", "valkey")
+
+    def start(self, *, empty: bool = False) -> None:
+        """Start it; what it answered before it was killed is there again, unless it is to be empty."""
+        if empty:
+            remove = ("run", "--rm", "--no-deps", "-T", "--entrypoint", "find", "valkey", "/data", "-delete")
+            self.stack.compose(*remove, check=False)  # all but /data itself, which is a mount
+        self.stack.compose("start", "valkey")
+        self.stack.wait_until_healthy("valkey")
+
+    def length(self, stream: str) -> int:
+        """Return how many entries a stream has."""
+        return int(self.stack.execute("valkey", "valkey-cli", "XLEN", stream))
 
 
 class ComposedGateway:
@@ -81,16 +112,18 @@ def running(
     (folder / "override.yml").write_text(OVERRIDE)
     (folder / "scopes.yml").write_text(scopes)
     keys = urlsplit(environ["COGNITO_JWKS_URL"])
-    settings = {name: value for name, value in environ.items() if name.startswith(("COGNITO_", "SECRET_KEY"))}
+    settings = {name: value for name, value in environ.items() if name.startswith(_HANDED_ON)}
     settings["COGNITO_JWKS_URL"] = keys._replace(netloc="127.0.0.1:9000").geturl()
     (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     passing = [after for before, after in itertools.pairwise(options) if before == "--forward-credentials"]
-    workers = [after for before, after in itertools.pairwise(options) if before == "--nginx-workers"]
+    workers = dict(itertools.pairwise(options))
     named = [nginx.McpServer(name, url.rstrip("/"), name in passing) for name, url in servers.items()]
-    stack = Stack(folder, files=("override.yml",))
+    profiles = ("cluster",) if environ.get("REVOCATION_URL") == ComposedValkey.url else ()
+    stack = Stack(folder, profiles=profiles, files=("override.yml",))
     stack.variables = {
         "GATEWAY_URL": f"http://127.0.0.1:{stack.port}",
-        "NGINX_WORKERS": (workers or ["auto"])[0],
+        "NGINX_WORKERS": workers.get("--nginx-workers", "auto"),
+        "AUTH_SERVER_WORKERS": workers.get("--workers", "1"),
     }
     with Forwarder() as forwarder:
         conf = nginx.servers_conf(named)

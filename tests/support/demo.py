@@ -1,6 +1,6 @@
 """A running demo, however it was started: what it printed, tokens of its agents, cookies of its people.
 
-`auth-server demo` starts one here; support/composed.py starts the other, `docker-compose --profile demo up`.
+`auth-server demo` starts one here; support/composed.py starts the other, `docker compose --profile demo up`.
 """
 
 from __future__ import annotations

@@ -1,14 +1,11 @@
-"""The container engine's API (docker's, or podman's in its place) and a compose command that talks to it."""
+"""The container engine's API (docker's, or podman's in its place)."""
 
 from __future__ import annotations
 
 import http.client
 import json
 import os
-import shutil
 import socket
-import subprocess
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,26 +19,6 @@ def socket_path() -> str | None:
         return given.removeprefix("unix://") if given.startswith("unix://") else None
     own = f"{os.environ.get('XDG_RUNTIME_DIR', '/nowhere')}/podman/podman.sock"
     return next((path for path in (*_SOCKETS, own) if Path(path).is_socket()), None)
-
-
-def command() -> list[str]:
-    """Return the compose command: $COMPOSE, else docker-compose, else docker's plugin."""
-    found = commands()
-    assert found, "neither docker-compose nor docker's compose plugin was found"
-    return found[0]
-
-
-@cache
-def commands() -> list[list[str]]:
-    """Return every compose command that this machine has, $COMPOSE first."""
-    given = os.environ.get("COMPOSE", "").split()
-    candidates = [given] if given else []
-    candidates += [["docker-compose"], ["docker", "compose"]]
-    return [argv for argv in candidates if shutil.which(argv[0]) and _runs(argv)]
-
-
-def _runs(argv: list[str]) -> bool:
-    return subprocess.run([*argv, "version"], capture_output=True, timeout=30, check=False).returncode == 0
 
 
 class _Connection(http.client.HTTPConnection):

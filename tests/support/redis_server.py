@@ -60,6 +60,17 @@ class RedisServer:
         except OSError:
             return False
 
+    def length(self, stream: str) -> int:
+        """Return how many entries a stream has; 0 while the server does not answer."""
+        answer = b""
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self.port), 1) as connection,
+        ):
+            connection.sendall(f"XLEN {stream}\r\n".encode())
+            answer = connection.recv(64)
+        return int(answer[1:]) if answer.startswith(b":") else 0
+
     def kill(self) -> None:
         """End it as a power cut would."""
         assert self.process is not None

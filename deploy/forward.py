@@ -1,7 +1,7 @@
-"""`python -m auth_server.demo.forward SOCKET`: the stand-in Cognito on this container's own loopback.
+#!/usr/bin/env python3
+"""Make a Unix socket answer on this container's own loopback: `forward SOCKET PORT`, until it is ended.
 
-In containers the stand-in listens on a Unix socket, which no network reaches; the sidecar asks for keys
-by URL.
+The demo's Cognito listens on a socket, which no network reaches; the sidecar asks for keys by URL.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ import asyncio
 import contextlib
 import sys
 
-ADDRESS = ("127.0.0.1", 9000)
 
-
-async def forward(target: str, host: str, port: int) -> None:
+async def forward(target: str, port: int) -> None:
     """Pass each connection on to the Unix socket, until cancelled."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -25,7 +23,7 @@ async def forward(target: str, host: str, port: int) -> None:
             with contextlib.closing(far_writer):
                 await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
 
-    async with await asyncio.start_server(connected, host, port) as server:
+    async with await asyncio.start_server(connected, "127.0.0.1", port) as server:
         await server.serve_forever()
 
 
@@ -38,4 +36,4 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 if __name__ == "__main__":
-    asyncio.run(forward(sys.argv[1], *ADDRESS))
+    asyncio.run(forward(sys.argv[1], int(sys.argv[2])))
