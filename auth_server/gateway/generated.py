@@ -138,11 +138,9 @@ def _own_headers(refusal: Refusal) -> dict[bytes, str]:
 def _location(place: str, headers: dict[bytes, str], lines: list[str]) -> Iterator[str]:
     common = ["default_type application/json;", "add_header Cache-Control no-store always;"]
     common += [f"add_header {_title(name)} {value} always;" for name, value in headers.items()]
+    inner = ["internal;", *common] if place.startswith("=") else common
     yield f"location {place} {{\n"
-    for line in _filled(["internal;", *common] if place.startswith("=") else common):
-        yield f"    {line}"
-    for line in lines:
-        yield f"    {line}\n"
+    yield from (f"    {line}" for line in _filled([*inner, *lines]))
     yield "}\n"
 
 

@@ -37,6 +37,11 @@ def chunked(data: bytes, size: int = 65536) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
 
 
+def refused_at_the_latest_here(door: Door, answer: raw.Answer, status: int, code: str) -> None:
+    """Check a refusal that newer versions of nginx make themselves, as of a request that HTTP does not allow."""
+    door.refuses(answer, *(INVALID if answer.status == 400 else (status, code)))
+
+
 CHUNKED = {"Content-Length": None, "Transfer-Encoding": "chunked"}
 
 
@@ -558,9 +563,12 @@ def test_bodies_that_nobody_would_judge(door: Door, method: str) -> None:
 def test_other_http_methods(door: Door, method: str, body: bytes) -> None:
     """HTTP methods that MCP does not use are 405 and name those that it does."""
     answer = door.post(body, method=method)
+    assert door.backend.requests == []
+    if method == "CONNECT" and answer.status == 400:  # nginx 1.30 has no use for it either
+        refusal(answer, *INVALID)
+        return
     assert answer.status == 405
     assert answer.header("Allow") == "GET, POST, DELETE"
-    assert door.backend.requests == []
     if method != "HEAD":
         refusal(answer, 405, "REQUEST_INVALID")
 
@@ -597,8 +605,8 @@ def test_method_override(door: Door, name: str) -> None:
 )
 def test_foreign_host(door: Door, host: str) -> None:
     """A Host that is not this gateway's is 421, also where it only looks like it."""
-    door.refuses(door.post(CALL, replace={"Host": host}), 421, "REQUEST_INVALID")
-    door.refuses(door.get(replace={"Host": host}), 421, "REQUEST_INVALID")
+    for answer in (door.post(CALL, replace={"Host": host}), door.get(replace={"Host": host})):
+        refused_at_the_latest_here(door, answer, 421, "REQUEST_INVALID")
 
 
 @pytest.mark.parametrize("host", [None, "", "a b", "a/b"])
@@ -739,7 +747,8 @@ def test_names_that_resemble_a_server(door: Door, target: str) -> None:
 def test_absolute_form(door: Door) -> None:
     """A request target with a host of its own is refused: Host would say another."""
     door.refuses(door.post(CALL, target=f"http://{door.host}/time/mcp"), *INVALID)
-    door.refuses(door.post(CALL, target="http://evil.example/time/mcp"), 421, "REQUEST_INVALID")
+    answer = door.post(CALL, target="http://evil.example/time/mcp")
+    refused_at_the_latest_here(door, answer, 421, "REQUEST_INVALID")
     lying = {"Host": "evil.example", "Origin": "http://evil.example"}
     door.refuses(door.post(CALL, target=f"http://{door.host}/time/mcp", replace=lying), *INVALID)
     door.refuses(door.post(CALL, target="127.0.0.1:80", method="CONNECT"), *INVALID)

@@ -12,7 +12,7 @@ from support.door import LIMIT, call, compact, mint
 if TYPE_CHECKING:
     from support.door import Door
 
-LARGE = {
+LARGE: dict[str, dict[str, str | None]] = {
     "a long body": {"Content-Length": str(LIMIT - 1)},
     "a body above 64 kB": {"Content-Length": str(65_537)},
     "chunks": {"Content-Length": None, "Transfer-Encoding": "chunked"},

@@ -151,6 +151,7 @@ class Stack:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",  # paths in nginx's log are as the client sent them
             timeout=timeout,
             check=False,
         )
