@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from auth_server.errors import InvalidRequest
-
-if TYPE_CHECKING:
-    from starlette.types import Scope
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
@@ -45,8 +42,8 @@ class Headers:
         return {name for name, times in Counter(name for name, _ in self._pairs).items() if times > 1}
 
 
-def listener(scope: Scope) -> str:
-    """Return the address where this process took the connection, as nginx writes $server_addr."""
+def listener(scope: Mapping[str, Any]) -> str:
+    """Return, of an ASGI scope, the address where this process took the connection, as nginx writes $server_addr."""
     host, port = scope.get("server") or ("", None)
     return f"unix:{host}" if port is None else str(host)
 

@@ -1,13 +1,10 @@
-"""The nouns: what is asked, by whom, and what was decided."""
+"""The nouns: what is asked, and by whom."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from auth_server.policy.patterns import Patterns
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,40 +101,3 @@ class Identity:
     session_id: str = ""
     issued_at: float = 0
     resources: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """One entry under a scope in scopes.yml; `line` is where it starts."""
-
-    scope: str
-    server: Patterns
-    methods: Patterns
-    tools: Patterns
-    prompts: Patterns
-    resources: Patterns
-    line: int
-
-    def names(self, kind: Kind) -> Patterns:
-        """Return the list that holds this grant's targets of that kind."""
-        if kind is Kind.TOOLS:
-            return self.tools
-        return self.prompts if kind is Kind.PROMPTS else self.resources
-
-
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    """The call may go on; `grant` is the rule that says so."""
-
-    grant: Grant
-
-
-@dataclass(frozen=True, slots=True)
-class Denied:
-    """The call may not go on; `reason` says what is missing."""
-
-    reason: str
-    server_known: bool = True
-
-
-Decision = Allowed | Denied

@@ -13,15 +13,16 @@ from auth_server.cli.inputs import SOURCES, read_secret
 from auth_server.cli.output import complain, say, say_json
 from auth_server.config.settings import Settings, environment, some_settings
 from auth_server.errors import InvalidRequest
-from auth_server.model import KIND_OF_METHOD, METHODS_WITH_A_NAME, Allowed, AuthMethod, Identity, Kind, Target
+from auth_server.model import KIND_OF_METHOD, METHODS_WITH_A_NAME, AuthMethod, Identity, Kind, Target
 from auth_server.policy import grants, scopes_file
+from auth_server.policy.decision import Allowed
 from auth_server.validate.message import NAMING_MEMBER, NOTHING, describe, parse
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-    from auth_server.model import Decision, Grant
+    from auth_server.policy.decision import Decision, Grant
     from auth_server.policy.grants import Policy
 
 _COMPLETION = "completion/complete"

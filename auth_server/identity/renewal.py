@@ -7,8 +7,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from auth_server.identity.revocation_list import RevocationKind
 from auth_server.sealed import seal, unseal
+from auth_server.stores.revocation_list import RevocationKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from auth_server.errors import ErrorCode, Unavailable
 from auth_server.identity import renewal
-from auth_server.identity.revocation_list import Revocation, RevocationKind, Revoked
 from auth_server.stores import StoreError
+from auth_server.stores.revocation_list import Revocation, RevocationKind, RevocationList
 
 if TYPE_CHECKING:
     from auth_server.model import Identity
@@ -57,7 +57,7 @@ class Revocations:
         self._store = store
         self._lifetime = max(session_max_age, DAY) + MARGIN
         self._rhythm = rhythm or Rhythm()
-        self._revoked = Revoked()
+        self._revoked = RevocationList()
         self._position: str | None = None
         self._read_at = -math.inf  # by the monotonic clock, as the next two
         self._read_all_from = -math.inf
@@ -172,7 +172,7 @@ class Revocations:
         """Write what the store lacks, and let it drop what has ended."""
         now, started = time.time(), time.monotonic()
         self._revoked.forget(now)
-        there = Revoked(page.revocations)
+        there = RevocationList(page.revocations)
         # Not what is about to end: workers whose clocks differ would put it back and drop it in turns.
         lacking = [r for r in self._revoked if r.expires_at > now + MARGIN and not there.covers(r)]
         try:

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from auth_server.model import METHODS_WITH_A_NAME, Allowed, Denied, Kind
+from auth_server.model import METHODS_WITH_A_NAME, Kind
+from auth_server.policy.decision import Allowed, Denied
 from auth_server.policy.patterns import Patterns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from auth_server.errors import Mistake
-    from auth_server.model import Decision, Grant, Identity, Name, Target
+    from auth_server.model import Identity, Name, Target
+    from auth_server.policy.decision import Decision, Grant
 
 # Needed for discovery itself: refusing them makes clients fall back to older protocols or give up.
 HANDSHAKE_METHODS = frozenset(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from auth_server.model import Allowed, Kind, Name, Target
+from auth_server.model import Kind, Name, Target
+from auth_server.policy.decision import Allowed
 from auth_server.policy.grants import HANDSHAKE_METHODS, decide, scopes_allowing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from auth_server.model import Grant
+    from auth_server.policy.decision import Grant
     from auth_server.policy.grants import Policy
 
 # One list of a grant, the method that it is judged by, and what people call it.

@@ -11,7 +11,8 @@ import stat
 from typing import TYPE_CHECKING
 
 from auth_server.errors import ConfigurationError, Mistake
-from auth_server.model import KIND_OF_METHOD, Grant, Kind
+from auth_server.model import KIND_OF_METHOD, Kind
+from auth_server.policy.decision import Grant
 from auth_server.policy.grants import HANDSHAKE_METHODS, Policy
 from auth_server.policy.patterns import NOTHING, Patterns
 from auth_server.policy.yaml_nodes import Reader, describe, shown

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from auth_server.identity.revocation_list import Revocation
+    from auth_server.stores.revocation_list import Revocation
 
 
 class StoreError(Exception):

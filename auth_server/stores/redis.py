@@ -11,8 +11,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from auth_server.errors import ConfigurationError, Mistake
-from auth_server.identity.revocation_list import Revocation, RevocationKind, Revoked
 from auth_server.stores.base import Page, StoreError, one_line
+from auth_server.stores.revocation_list import Revocation, RevocationKind, RevocationList
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable
@@ -96,7 +96,7 @@ class RedisStore:
     async def prune(self, now: float) -> None:
         """Drop what has ended, and what says no more than another entry."""
         superfluous = []
-        newer = Revoked()
+        newer = RevocationList()
         for number, fields in reversed(await self._entries("-")):
             found = _revocation(fields)
             if found is None:

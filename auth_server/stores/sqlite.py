@@ -11,8 +11,8 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from auth_server.errors import ConfigurationError, Mistake
-from auth_server.identity.revocation_list import Revocation, RevocationKind
 from auth_server.stores.base import Page, StoreError, one_line
+from auth_server.stores.revocation_list import Revocation, RevocationKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

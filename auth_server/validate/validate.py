@@ -14,8 +14,9 @@ from auth_server.errors import ErrorCode, Forbidden, Refusal, Unavailable
 from auth_server.headers import Headers
 from auth_server.identity import cognito_claims
 from auth_server.identity.credentials import credential, without_ours
-from auth_server.model import AuthMethod, Denied, Target
+from auth_server.model import AuthMethod, Target
 from auth_server.policy import grants
+from auth_server.policy.decision import Denied
 from auth_server.validate import message, request, responses
 
 if TYPE_CHECKING:

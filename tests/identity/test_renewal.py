@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from auth_server.identity import renewal
 from auth_server.identity.renewal import Renewal
-from auth_server.identity.revocation_list import RevocationKind
 from auth_server.model import AuthMethod, Identity
 from auth_server.sealed import seal
+from auth_server.stores.revocation_list import RevocationKind
 
 NOW = 1_800_000_000.0
 KEY, OTHER = "k" * 40, "o" * 40

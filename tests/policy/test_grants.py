@@ -2,8 +2,9 @@ from itertools import product
 
 import pytest
 
-from auth_server.model import Allowed, AuthMethod, Denied, Grant, Identity, Kind, Name, Target
+from auth_server.model import AuthMethod, Identity, Kind, Name, Target
 from auth_server.policy import grants, scopes_file
+from auth_server.policy.decision import Allowed, Denied, Grant
 from auth_server.policy.grants import HANDSHAKE_METHODS, Policy
 from auth_server.policy.patterns import Patterns
 

@@ -6,8 +6,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auth_server.model import Allowed, AuthMethod, Identity, Kind, Name, Target
+from auth_server.model import AuthMethod, Identity, Kind, Name, Target
 from auth_server.policy import grants, scopes_file
+from auth_server.policy.decision import Allowed
 
 HANDSHAKE = {
     "initialize",

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from auth_server.model import Allowed, Kind, Name, Target
+from auth_server.model import Kind, Name, Target
 from auth_server.policy import scopes_file
+from auth_server.policy.decision import Allowed
 from auth_server.policy.grants import decide
 from auth_server.policy.overview import Overview, Section, overview
 

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from auth_server.errors import ConfigurationError, Mistake
-from auth_server.model import Grant
 from auth_server.policy import scopes_file, yaml_nodes
+from auth_server.policy.decision import Grant
 from auth_server.policy.grants import Policy
 
 OURS = Path(__file__).parents[2] / "scopes.yml"

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from auth_server.identity.revocation_list import Revocation, RevocationKind, Revoked
+from auth_server.stores.revocation_list import Revocation, RevocationKind, RevocationList
 
 if TYPE_CHECKING:
     pass
@@ -59,7 +59,7 @@ async def test_any_name_and_time(place: Place, revocations: list[Revocation]) ->
     """A revocation comes back as it went in, whatever somebody is called."""
     store = place.open()
     await store.add(revocations)
-    there = Revoked((await store.read(None)).revocations)
+    there = RevocationList((await store.read(None)).revocations)
     assert all(there.covers(r) for r in revocations)
 
 
@@ -82,7 +82,7 @@ async def test_adding_again(place: Place) -> None:
     store = place.open()
     await store.add([session("a", 5, 50), session("a", 3, 90), session("a", 5, 50)])
     await store.add([])
-    (merged,) = Revoked((await store.read(None)).revocations)
+    (merged,) = RevocationList((await store.read(None)).revocations)
     assert merged == session("a", 5, 90)
 
 
@@ -148,7 +148,7 @@ async def test_swapping(place: Place) -> None:
 
 WRITE = """
 import asyncio, sys
-from auth_server.identity.revocation_list import Revocation, RevocationKind
+from auth_server.stores.revocation_list import Revocation, RevocationKind
 from auth_server.stores import open_store
 
 async def main(url, name, count):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from auth_server.identity.revocation_list import Revocation, RevocationKind
 from auth_server.stores import open_store
+from auth_server.stores.revocation_list import Revocation, RevocationKind
 
 if TYPE_CHECKING:
     from auth_server.stores import Store

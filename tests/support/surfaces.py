@@ -22,8 +22,9 @@ from auth_server.errors import ConfigurationError, ErrorCode
 from auth_server.identity import session_cookie
 from auth_server.identity.jwks import usable_keys
 from auth_server.identity.keys import Keys
-from auth_server.model import Allowed, AuthMethod, Identity, Kind, Name, Target
+from auth_server.model import AuthMethod, Identity, Kind, Name, Target
 from auth_server.policy import grants, scopes_file
+from auth_server.policy.decision import Allowed
 from auth_server.policy.watcher import PolicyFile
 from auth_server.validate.validate import Validator
 from support import cognito, oracle

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auth_server.errors import ErrorCode, Unauthenticated
-from auth_server.identity.revocation_list import Revocation, RevocationKind, Revoked
 from auth_server.model import AuthMethod, Identity
+from auth_server.stores.revocation_list import Revocation, RevocationKind, RevocationList
 
 # Few names and times, so that they meet; the empty one is what an identity has where it has none.
 NAMES = st.sampled_from(["", "a", "b"])
@@ -48,7 +48,7 @@ class Oracle:
         return False
 
 
-def ends(revoked: Revoked, identity: Identity) -> bool:
+def ends(revoked: RevocationList, identity: Identity) -> bool:
     """Tell whether the check refuses."""
     try:
         revoked.check(identity)
@@ -60,7 +60,7 @@ def ends(revoked: Revoked, identity: Identity) -> bool:
 @given(st.lists(REVOCATIONS), IDENTITIES)
 def test_the_check_is_what_the_list_says(revocations: list[Revocation], identity: Identity) -> None:
     """Three look-ups find what reading the whole list would find, in whatever order it came."""
-    assert ends(Revoked(revocations), identity) == Oracle(revocations).ends(identity)
+    assert ends(RevocationList(revocations), identity) == Oracle(revocations).ends(identity)
 
 
 @given(st.lists(REVOCATIONS), IDENTITIES, TIMES)
@@ -68,7 +68,7 @@ def test_forgetting_goes_by_the_latest_end(
     revocations: list[Revocation], identity: Identity, now: float
 ) -> None:
     """What is over is forgotten, and nothing that still lasts."""
-    revoked = Revoked(revocations)
+    revoked = RevocationList(revocations)
     revoked.forget(now)
     latest = {(r.kind, r.value): 0.0 for r in revocations}
     for r in revocations:
@@ -84,7 +84,7 @@ def test_what_is_covered_changes_nothing(
     revocations: list[Revocation], new: Revocation, identity: Identity
 ) -> None:
     """A revocation that is covered may be left out; one that was added is covered."""
-    before, after = Revoked(revocations), Revoked([*revocations, new])
+    before, after = RevocationList(revocations), RevocationList([*revocations, new])
     assert after.covers(new)
     if before.covers(new):
         assert list(before) == list(after)
@@ -96,7 +96,7 @@ def test_order_and_repetition_do_not_matter(revocations: list[Revocation], rando
     """Workers that read the same in another order, or twice, judge the same."""
     shuffled = [*revocations, *revocations]
     random.shuffle(shuffled)
-    assert set(Revoked(revocations)) == set(Revoked(shuffled))
+    assert set(RevocationList(revocations)) == set(RevocationList(shuffled))
 
 
 @pytest.mark.parametrize("value", ["", "\ud800"])
@@ -117,7 +117,7 @@ def test_what_is_said_of_each_kind() -> None:
     """The answer says what to do about it, and names nobody."""
     said = []
     for kind in RevocationKind:
-        revoked = Revoked([Revocation(kind, "x", 5, 9)])
+        revoked = RevocationList([Revocation(kind, "x", 5, 9)])
         with pytest.raises(Unauthenticated) as caught:
             revoked.check(Identity(AuthMethod.JWT, 100, "x", client_id="x", session_id="x", issued_at=5))
         said.append(caught.value.message)

@@ -44,7 +44,7 @@ class Revocation:
             raise ValueError("a revocation has a time and an end")
 
 
-class Revoked:
+class RevocationList:
     """The revocations that are known, one for each session, user and client."""
 
     def __init__(self, revocations: Iterable[Revocation] = ()) -> None:
