@@ -56,7 +56,7 @@ class Sidecar:
             return
         now, validator = time.time(), self._validator
         caller = await validator.caller(scope["headers"], now=now, listener=listener(scope))
-        # What a stranger sends is read to its end all the same, or nginx may take the answer for a broken one.
+        # What a stranger sends is read to its end all the same, or nginx may take the answer for broken.
         body = await _body(receive, kept=isinstance(caller, Caller))
         if isinstance(caller, Answer):
             answer = caller

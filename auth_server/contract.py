@@ -106,8 +106,8 @@ TO_NGINX = (
 
 # -------------------------------------------------------------------------------- what no backend gets to see
 
-# Names that other proxies, clouds and frameworks take for the word of a proxy in front of them, and what was meant
-# for this gateway alone.
+# Names that other proxies, clouds and frameworks take for the word of a proxy in front of them, and what was
+# meant for this gateway alone.
 NEVER_PASSED = (
     "Cf-Access-Authenticated-User-Email",
     "Cf-Access-Jwt-Assertion",

@@ -43,7 +43,7 @@ class Headers:
 
 
 def listener(scope: Mapping[str, Any]) -> str:
-    """Return, of an ASGI scope, the address where this process took the connection, as nginx writes $server_addr."""
+    """Return where this process took the connection, by its ASGI scope, as nginx writes $server_addr."""
     host, port = scope.get("server") or ("", None)
     return f"unix:{host}" if port is None else str(host)
 

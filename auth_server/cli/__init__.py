@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 FAILURE, WRONG_USE, PIPE_CLOSED, INTERRUPTED = 1, 2, 141, 130
 
-# Each is a module of that name (with “_” for “-”) that has `add_options(parser)` and `run(arguments)`; the latter returns the exit code.
+# Each is a module of that name (with “_” for “-”) that has `add_options(parser)` and `run(arguments)`; what
+# the latter returns is the exit code.
 COMMANDS = {
     "serve": "run the sidecar alone; settings come from the environment",
     "gateway": "run nginx and the sidecar in front of MCP servers",

@@ -1,7 +1,7 @@
 """nginx/generated/: what nginx's files must know of this package's names, errors and answers.
 
-`python -m auth_server.gateway.generated` writes them; a test compares. They are committed, so that whoever reads
-nginx's files finds all of them there.
+`make generated` writes them; a test compares. They are committed, so that whoever reads nginx's files finds all
+of them there.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HEAD = (
     "# Generated from auth_server/contract.py by `python -m auth_server.gateway.generated`. Do not edit.\n"
 )
 
-# What nginx has to say by itself, and where: it reads the request before the sidecar can, or has nobody to ask.
+# What nginx has to say by itself, and where: before the sidecar can be asked, or where nobody answers.
 _OWN_ERRORS: dict[str, Refusal] = {
     "= /gateway/malformed": InvalidRequest(
         "the request is not one that HTTP allows, or its headers are too large"

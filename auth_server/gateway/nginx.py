@@ -118,7 +118,7 @@ class McpServer:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Where nginx listens and logs, the sidecars that it asks, and the certificates that it trusts upstream."""
+    """Where nginx listens and logs, the sidecars that it asks, and the certificates that it trusts."""
 
     listen: str
     sidecars: tuple[str, ...]
@@ -163,7 +163,7 @@ def servers_conf(servers: list[McpServer]) -> str:
 
 
 def gateway_conf(listener: Listener, *, max_body_size: int) -> str:
-    """Return nginx's configuration as far as it depends on settings (`max_body_size` in bytes) and machine."""
+    """Return what of nginx's configuration depends on settings (`max_body_size` in bytes) and machine."""
     return _GATEWAY.format(
         # One that does not answer is never set aside: the next is asked within the same request.
         sidecars="\n".join(f"    server {sidecar} max_fails=0;" for sidecar in listener.sidecars),

@@ -225,10 +225,10 @@ def _too_long() -> InvalidRequest:
 
 
 def _members(raw: bytes | msgspec.Raw, place: str = "the body") -> Members:
-    """Return the members of an object that decides: each key once, and none another spelling of one that decides.
+    """Return the members of an object that decides: each key once, none another spelling of a deciding one.
 
-    An object in its shortest form comes out of an encoder as it was, unless a key stands twice: that tells most
-    objects at once.
+    An object in its shortest form comes out of an encoder as it was, unless a key stands twice: that tells
+    most objects at once.
     """
     text = bytes(raw)
     try:
@@ -317,7 +317,7 @@ def _version(params: Members) -> str:
 
 
 def _id(members: Members) -> str:
-    """Return the id as JSON in ASCII; empty where it is neither string nor number (JSON-RPC 2.0, section 4)."""
+    """Return the id as JSON in ASCII; empty where it is no string or number (JSON-RPC 2.0, section 4)."""
     raw = members.get("id")
     if raw is None:
         return ""

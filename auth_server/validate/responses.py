@@ -45,7 +45,7 @@ class Answer:
 class About:
     """What an error answer says of the request it answers. All of it is safe to repeat.
 
-    `id` is the JSON-RPC id as JSON text, empty where none is known. `sign_in` is where a person could sign in.
+    `id` is the JSON-RPC id as JSON text, empty where none is known. `sign_in` is where a person may sign in.
     """
 
     request_id: str = ""
@@ -69,7 +69,7 @@ _KINDS: dict[type[Refusal], tuple[int, str]] = {
     UpstreamUnavailable: (502, "ServiceError"),
     UpstreamLate: (504, "ServiceError"),
 }
-# What auth_request can carry (ngx_http_auth_request_module), beside 200; 503 becomes 500 there, and 503 again.
+# What auth_request can carry (ngx_http_auth_request_module), beside 200; 503 is 500 there, and 503 again.
 _CARRIED = frozenset({401, 403, 503})
 
 MAX_ID = 256
@@ -90,7 +90,7 @@ def call_headers(
 
 
 def allowed(identity: Identity, call: HeaderPairs, more: HeaderPairs) -> Answer:
-    """Return 200 with every identity header, empty where there is nothing to say, those of the call, and more.
+    """Return 200 with every identity header, empty where there is nothing to say, and those of the call.
 
     An absent header would let a client's own of that name through some proxies, so none is left out.
     """
