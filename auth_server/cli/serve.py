@@ -9,6 +9,7 @@ import uvicorn
 
 from auth_server.app import create_app
 from auth_server.cli.arguments import positive
+from auth_server.cli.errors import WrongUseError
 from auth_server.config.settings import Settings, environment
 from auth_server.logs import configure
 
@@ -54,6 +55,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _clear(uds: Path) -> None:
-    """Remove the socket that a killed process left: several workers could not be bound to it again."""
+    """Remove the socket that a killed process left: several workers could not be bound to it again.
+
+    Raises WrongUseError for anything else, which uvicorn would remove in the end.
+    """
     if uds.is_socket():
         uds.unlink(missing_ok=True)
+    elif uds.exists():
+        raise WrongUseError(f"--uds {uds}: something else than a socket is there; give another path")

@@ -1,5 +1,4 @@
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -132,22 +131,11 @@ def test_the_process_exits_with_1_and_one_line(command: Command) -> None:
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["DECISION_TTL"]
 
 
-@pytest.mark.parametrize(
-    "arguments", [(), ("chek",), ("check", "--jsn"), ("explain",), ("serve", "--port", "x")]
-)
-def test_wrong_use_is_one_line_and_exit_2(command: Command, arguments: tuple[str, ...]) -> None:
-    """Arguments that argparse refuses end in one line that says where to read on."""
-    outcome = command(*arguments)
-    assert outcome.code == 2
-    assert len(outcome.errors) == 1
-    assert outcome.errors[0].startswith("auth-server")
-    assert outcome.errors[0].endswith("--help")
-
-
-def test_a_closed_pipe_is_no_traceback(command: Command) -> None:
-    """Whoever stops reading, as head does, is not shouted at."""
-    reading, writing = os.pipe()
-    os.close(reading)
-    with os.fdopen(writing, "wb") as closed:
-        done = command.process("check", "--json", stdout=closed)
-    assert (done.returncode, done.stderr) == (141, "")
+def test_the_store_is_named(command: Command) -> None:
+    """`check` says where revocations are kept and how far that reaches; it makes no file itself."""
+    outcome = command("check")
+    assert f"sqlite {command.folder}/state/revocations.sqlite, for this machine alone" in outcome.out
+    assert not (command.folder / "state").exists()
+    outcome = command("check", REVOCATION_URL="redis://:pass-word@valkey:6379/3")
+    assert "redis valkey:6379/3, for every machine" in outcome.out
+    assert "pass-word" not in outcome.out

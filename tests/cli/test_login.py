@@ -89,7 +89,7 @@ def test_the_browser_is_opened(world: World) -> None:
     """Without --no-browser, the person's own browser is opened at the address."""
     script = world.home / "browser"
     script.write_text(
-        f'#!/bin/sh\nexec "{sys.executable}" -m support.person uma "{PASSWORD}" "$1" >"$HOME/said" 2>&1\n'
+        f'#!/bin/sh\nexec "{sys.executable}" -m support.hosted_ui uma "{PASSWORD}" "$1" >"$HOME/said" 2>&1\n'
     )
     script.chmod(0o755)
     with world.start("login", "--port", str(world.port), BROWSER=f"{script} %s") as process:

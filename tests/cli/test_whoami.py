@@ -3,6 +3,7 @@
 import json
 import re
 
+import pytest
 from support.person_with_a_terminal import World, one_line
 from support.shared_machine import free_port
 
@@ -36,3 +37,12 @@ def test_whoami_without_a_session(world: World) -> None:
     assert (code, "cannot be reached" in one_line(err)) == (1, True)
     code, _, err = world.run("whoami", "--gateway", "gateway")
     assert (code, "--gateway: " in one_line(err)) == (1, True)
+
+
+@pytest.mark.parametrize("command", ["whoami", "logout"])
+def test_an_empty_gateway(world: World, command: str) -> None:
+    """An empty --gateway, as an unset variable of a script gives it, asks no other gateway in its place."""
+    world.signed_in()
+    code, out, err = world.run(command, "--gateway", "")
+    assert (code, out, one_line(err)) == (2, "", "auth-server: --gateway is empty\n")
+    assert world.cookie_file.exists()

@@ -7,8 +7,9 @@ import jwt
 import pytest
 from starlette.applications import Starlette
 from support.asgi_server import serving
+from support.key_rings import key_ring, keys_of
 
-from auth_server.demo.cognito import Directory, KeyRing, Pool, create_app
+from auth_server.demo.cognito import Directory, Pool, create_app
 
 from .conftest import POOL, StandIn
 
@@ -60,14 +61,13 @@ def test_discovery_document(stand_in: StandIn) -> None:
     assert "code_challenge_methods_supported" not in document
 
 
-def test_public_base_is_for_browsers_alone(keys: KeyRing) -> None:
+def test_public_base_is_for_browsers_alone() -> None:
     """With a public base, authorization and logout are listed there, the rest where programs look."""
 
     def make(base: str) -> Starlette:
         pool = Pool(id=POOL, issuer="http://cognito.test/pool")
-        return create_app(
-            Directory((pool,)), issuer_base=base, public_base="http://localhost:8080/x/", keys=keys
-        )
+        public_base = "http://localhost:8080/x/"
+        return create_app(Directory((pool,)), issuer_base=base, public_base=public_base, keys=key_ring(POOL))
 
     with serving(make) as base, httpx.Client(trust_env=False) as http:
         document = http.get(f"{base}/{POOL}/.well-known/openid-configuration").json()
@@ -108,9 +108,9 @@ def test_keys_are_fresh_by_default() -> None:
     assert not kids[0] & kids[1]
 
 
-def test_private_keys_do_not_show(keys: KeyRing) -> None:
+def test_private_keys_do_not_show() -> None:
     """A key's repr names its kid and nothing of the private key."""
-    assert "private" not in repr(keys.current(POOL).access)
+    assert "private" not in repr(keys_of(POOL).access)
 
 
 def test_unknown_pool_is_404(stand_in: StandIn) -> None:
