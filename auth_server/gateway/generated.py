@@ -1,6 +1,6 @@
 """nginx/generated/: what nginx's files must know of this package's names, errors and answers.
 
-`make generated` writes them; a test compares. They are committed, so that whoever reads nginx's files finds all
+`make generated` writes them; a test compares. They are committed: whoever reads nginx's files finds all
 of them there.
 """
 

@@ -49,7 +49,7 @@ class Tokens:
         return VerifiedToken(identity, token.kid, key, pool)
 
     async def person(self, raw: str, *, now: float, is_id: bool = False) -> Person:
-        """Return the person that a token speaks for; with `is_id`, an ID token, whatever COGNITO_TOKEN_USE is.
+        """Return the person that a token speaks for; with `is_id` of an ID token, whatever counts else.
 
         Raises as `verify` does, and Unauthenticated for an agent's token.
         """
