@@ -14,8 +14,8 @@ test: $(VENV)/.installed-dev $(ISSUERS)/.installed nginx redis wrk chromium lint
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --coverage-bars -n 3 --dist worksteal --ignore=tests/compose $(PYTEST_OPTIONS)
 
-# The gateway's tests again, with docker-compose in the place of `auth-server gateway`, and those of the containers.
-# Needs a container engine: docker, or podman behind DOCKER_HOST.
+# The gateway's tests again, with `docker compose` in the place of `auth-server gateway`, and those of the containers.
+# Needs a container engine (docker, or podman behind DOCKER_HOST), and for one test docker-compose 1.29 as well.
 test-compose: $(VENV)/.installed-dev
 	GATEWAY_STACK=compose $(BIN)/python -m pytest tests/gateway tests/compose $(PYTEST_OPTIONS)
 
@@ -63,10 +63,12 @@ lock: $(UV)
 	$(LOCK) --group issuers -o requirements/issuers.lock
 
 nginx:
-	@deploy/install-nginx
+	@deploy/install-tool nginx nginx-light
+	@deploy/install-tool '/usr/lib*/nginx/modules/ngx_http_js_module.so' libnginx-mod-http-js
 
+# Either will do, for the tests; Debian 12 has the one alone.
 redis:
-	@deploy/install-redis
+	@command -v valkey-server >/dev/null || deploy/install-tool redis-server redis-server
 
 wrk:
 	@deploy/install-tool wrk wrk

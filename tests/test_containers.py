@@ -71,7 +71,7 @@ def test_the_dockerfile_is_clean() -> None:
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("script", ["container-entrypoint", "nginx-start", "install-nginx"])
+@pytest.mark.parametrize("script", ["container-entrypoint", "nginx-start"])
 def test_the_scripts_are_shell(script: str) -> None:
     """What a container runs first is at least well formed."""
     done = subprocess.run(["sh", "-n", ROOT / "deploy" / script], capture_output=True, text=True, check=False)
