@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from support.cli import ROOT
+from support.repository import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

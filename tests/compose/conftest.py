@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support import composed
-from support.compose import COMPOSE, Stack, checkout
+from support.compose import COMPOSE, Deploy, Stack, checkout
 from support.demo import Demo
 from support.held import Held, hold
 
 collect_ignore_glob = [] if composed.CHOSEN else ["test_*.py"]
-
-Deploy = Callable[..., Stack]
 
 
 @pytest.fixture(scope="session")

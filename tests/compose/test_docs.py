@@ -7,10 +7,10 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from support.gateway import ROOT
+from support.repository import ROOT
 
 if TYPE_CHECKING:
-    from conftest import Deploy
+    from support.compose import Deploy
 
 DOCUMENT = (ROOT / "docs" / "containers.md").read_text()
 LINES = [line for block in re.findall(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL) for line in block.splitlines()]

@@ -10,8 +10,7 @@ from support import engine
 from support.compose import DEMO_IMAGE, IMAGE, build
 
 if TYPE_CHECKING:
-    from conftest import Deploy
-    from support.compose import Stack
+    from support.compose import Deploy, Stack
 
 BASE = "python:3.13-slim"
 RUN = ("run", "--rm", "--no-deps", "-T", "--entrypoint")

@@ -12,8 +12,7 @@ from support.held import SECONDS
 from support.waiting import until
 
 if TYPE_CHECKING:
-    from conftest import Deploy
-    from support.compose import Stack
+    from support.compose import Deploy, Stack
     from support.held import Held
 
 # A container of the user's, on the network that docker-compose.yml has for it.

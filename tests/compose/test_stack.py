@@ -17,8 +17,7 @@ from support.compose import COMPOSE_1
 from support.waiting import until
 
 if TYPE_CHECKING:
-    from conftest import Deploy
-    from support.compose import Stack
+    from support.compose import Deploy, Stack
     from support.demo import Demo
 
 SERVICES = ("nginx", "auth-server", "auth-server-2", "cognito", "currenttime", "fininfo")

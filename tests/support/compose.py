@@ -9,13 +9,15 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from support import engine
-from support.gateway import ROOT, free_port
+from support.repository import ROOT
+from support.shared_machine import free_port
 from support.waiting import until
 
 if TYPE_CHECKING:
@@ -216,3 +218,7 @@ class Stack:
             yield from ("-f", file)
         for profile in self.profiles:
             yield from ("--profile", profile)
+
+
+# Makes a clone of the project, not yet started: `deploy(env=…, profiles=…)`.
+Deploy = Callable[..., Stack]
