@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import stat
+from pathlib import Path
 
 import pytest
 from support.command import Command
 
 SIDECARS = ("--sidecar", "unix:/run/1.sock", "--sidecar", "127.0.0.1:8001")
 LARGE = "client_max_body_size 524288;"
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run commands in an empty folder: no other setting is needed."""
+    return Command(tmp_path, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("source", ["environment", "file", "dotenv"])
