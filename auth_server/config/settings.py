@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from dotenv import dotenv_values
@@ -144,6 +144,7 @@ class Settings:
     ) -> Settings:
         """Read every setting; raises ConfigurationError with all that is wrong, never with a secret in it."""
         variables = Variables(environ, read_file)
+        default: dict[str, Any] = {each.name: each.default for each in fields(cls)}
         client_id = variables.value("COGNITO_CLIENT_ID", _one_client, "")
         secret_keys = _secret_keys(variables)
         pools = read_pools(variables)
@@ -152,24 +153,24 @@ class Settings:
             client_id=client_id,
             client_secret=variables.value("COGNITO_CLIENT_SECRET", _visible, ""),
             allowed_client_ids=_allowed_clients(variables, client_id),
-            token_uses=variables.value("COGNITO_TOKEN_USE", _token_uses, frozenset(_TOKEN_USES)),
+            token_uses=variables.value("COGNITO_TOKEN_USE", _token_uses, default["token_uses"]),
             domain=variables.value("COGNITO_DOMAIN", lambda text: _domain(text, pools), ""),
             secret_keys=secret_keys,
-            session_max_age=variables.integer("SESSION_MAX_AGE", 28_800, 1, _YEAR),
+            session_max_age=variables.integer("SESSION_MAX_AGE", default["session_max_age"], 1, _YEAR),
             session_refresh=variables.value(
                 "SESSION_REFRESH", lambda text: values.integer(text, 1, _YEAR), None
             ),
-            scopes_file=variables.value("SCOPES_FILE", Path, Path("scopes.yml")),
-            gateway_url=_gateway_url(variables),
+            scopes_file=variables.value("SCOPES_FILE", Path, default["scopes_file"]),
+            gateway_url=_gateway_url(variables) or default["gateway_url"],
             allowed_hosts=variables.value("ALLOWED_HOSTS", _hosts, ()),
-            max_body_size=variables.value("MAX_BODY_SIZE", values.size, 4 * 1024 * 1024),
+            max_body_size=variables.value("MAX_BODY_SIZE", values.size, default["max_body_size"]),
             revocation_url=variables.value("REVOCATION_URL", _revocation_url, _default_store(environ)),
             log_format=variables.choice("LOG_FORMAT", "", _LOG_FORMATS),
-            log_level=variables.choice("LOG_LEVEL", "info", _LOG_LEVELS),
-            jwks_refresh=variables.integer("JWKS_REFRESH", 300, 1, 86_400),
-            jwks_max_stale=variables.integer("JWKS_MAX_STALE", 86_400, 0, _YEAR),
+            log_level=variables.choice("LOG_LEVEL", default["log_level"], _LOG_LEVELS),
+            jwks_refresh=variables.integer("JWKS_REFRESH", default["jwks_refresh"], 1, 86_400),
+            jwks_max_stale=variables.integer("JWKS_MAX_STALE", default["jwks_max_stale"], 0, _YEAR),
             max_auth_age=variables.value("MAX_AUTH_AGE", lambda text: values.integer(text, 1, _YEAR), None),
-            max_token_length=variables.integer("MAX_TOKEN_LENGTH", 16_384, 1024, 65_536),
+            max_token_length=variables.integer("MAX_TOKEN_LENGTH", default["max_token_length"], 1024, 65_536),
         )
         if variables.mistakes:
             raise ConfigurationError(variables.mistakes)
@@ -288,7 +289,7 @@ def _gateway_url(variables: Variables) -> str:
         variables.mistake(
             "GATEWAY_URL", f"is {given[0]}, but REGISTRY_URL is {given[1]}; remove REGISTRY_URL"
         )
-    return given[0] or given[1] or "http://localhost:8080"
+    return given[0] or given[1]
 
 
 def _hosts(text: str) -> tuple[str, ...]:

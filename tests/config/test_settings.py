@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from auth_server.config import settings as settings_module
 from auth_server.config import values
-from auth_server.config.settings import SETTINGS, Settings, environment
+from auth_server.config.settings import SETTINGS, Setting, Settings, environment
 from auth_server.errors import ConfigurationError, Mistake
 from auth_server.model import Pool
 
@@ -605,3 +605,25 @@ def test_only_one_place_reads_the_environment() -> None:
         if "os.environ" in path.read_text() or "getenv" in path.read_text()
     ]
     assert readers == ["settings.py"]
+
+
+UNTOLD = {
+    "none",
+    "never",
+    "required",
+    "required for sign-in",
+    "required where sessions are used",
+    "the pool's prefix",
+    "from the pool's discovery document",
+    "both forms that AWS documents",
+    "the issuer's /.well-known/jwks.json",
+    "sqlite in the state folder",
+    "json outside a terminal",
+}
+
+
+@pytest.mark.parametrize("setting", [each for each in SETTINGS if each.default not in UNTOLD], ids=str)
+def test_the_default_that_is_told_is_the_one_in_force(setting: Setting) -> None:
+    """What the table says of a setting that is not given is what it is then."""
+    pool = {"COGNITO_USER_POOL_ID": "us-east-1_AbCdEfGhI"}
+    assert Settings.from_environ(pool | {setting.name: setting.default}) == Settings.from_environ(pool)
