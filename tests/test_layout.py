@@ -36,7 +36,6 @@ ELSEWHERE = {
     ),
     "model.py": ("policy/test_grants.py", "nouns"),
     "oauth/cognito.py": ("cli/test_token.py", "what an endpoint may answer, to the command that asks it"),
-    "oauth/exchange.py": ("cli/test_token.py", "one request and its answer"),
     "policy/yaml_nodes.py": ("policy/test_scopes_file.py", "read as scopes.yml alone"),
     "validate/responses.py": ("validate/test_validate.py", "what the sidecar answers"),
     "web/answers.py": ("web/test_login.py", "what browsers are answered"),

@@ -15,6 +15,7 @@ import pytest
 from starlette.applications import Starlette
 from support.asgi_server import Stage, serving
 from support.key_rings import key_ring
+from support.plain_http import NO_CERTIFICATES
 
 from auth_server.demo.cognito import (
     AppClient,
@@ -227,5 +228,5 @@ def stand_in(stage: Stage) -> Iterator[StandIn]:
     clock = Clock()
     app = create_app(directory(), issuer_base=stage.base, clock=clock, keys=key_ring(POOL))
     stage.app = app
-    with httpx.Client(trust_env=False) as http:
+    with httpx.Client(trust_env=False, verify=NO_CERTIFICATES) as http:
         yield StandIn(stage.base, app, clock, http)

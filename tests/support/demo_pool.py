@@ -15,6 +15,7 @@ from auth_server.demo.directory import POOL_ID, demo_directory
 from support.asgi_server import serving
 from support.command import SECRET_KEY
 from support.key_rings import key_ring, keys_of
+from support.plain_http import NO_CERTIFICATES
 
 # Every character that two readings of an encoding could differ in.
 AGENT_SECRET = "s+%2B/&=;:x%s+"
@@ -71,6 +72,7 @@ class DemoPool:
                     "client_secret": AGENT_SECRET,
                 },
                 trust_env=False,
+                verify=NO_CERTIFICATES,
             )
         finally:
             self.ahead = 0
