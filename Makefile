@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ISSUERS := .state/issuers
 
-.PHONY: up generated test test-compose fuzz lint lock bench bench-quick nginx redis wrk perf chromium screenshots clean
+.PHONY: up check generated test test-compose fuzz lint lock bench bench-quick nginx redis wrk perf chromium screenshots clean
 
 up: $(VENV)/.installed nginx
 	$(BIN)/auth-server demo $(DEMO_OPTIONS)
@@ -13,6 +13,16 @@ up: $(VENV)/.installed nginx
 test: $(VENV)/.installed-dev $(ISSUERS)/.installed nginx redis wrk chromium lint
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --coverage-bars -n 3 --dist worksteal --ignore=tests/compose $(PYTEST_OPTIONS)
+
+# What to run after each change: lint, types, layers, and every test that needs no other program, be it nginx, Redis,
+# a browser or Node.js, and does not wait for time to pass.
+NEED_MORE := tests/gateway tests/compose tests/examples tests/bench/test_load.py \
+	tests/identity/test_differential.py tests/identity/test_groups.py
+
+check: STARTED := $(shell date +%s)
+check: $(VENV)/.installed-dev lint
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal $(NEED_MORE:%=--ignore=%) -k "not redis" $(PYTEST_OPTIONS)
+	@echo "make check took $$(( $$(date +%s) - $(STARTED) )) s"
 
 # The gateway's tests again, with `docker compose` in the place of `auth-server gateway`, and those of the containers.
 # Needs a container engine (docker, or podman behind DOCKER_HOST), and for one test docker-compose 1.29 as well.

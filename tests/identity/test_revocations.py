@@ -325,7 +325,7 @@ async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
 
 
 @pytest.mark.parametrize("empty", [False, True])
-async def test_a_server_that_is_killed_and_returns(server: RedisServer, empty: bool) -> None:
+async def test_redis_is_killed_and_returns(server: RedisServer, empty: bool) -> None:
     """Killed while workers follow it, and back with or without its data: the list is whole in every worker."""
     workers = [Revocations(open_store(server.url)) for _ in range(2)]
     tasks = [asyncio.create_task(worker.follow()) for worker in workers]

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 from redis import Redis
 from support.redis_server import serving
+from support.store_place import Place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from support.redis_server import RedisServer
-
-
-from support.store_place import Place
 
 
 @pytest.fixture(scope="session")
@@ -25,12 +23,10 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 
 @pytest.fixture(params=["sqlite", "redis"])
-async def place(
-    request: pytest.FixtureRequest, tmp_path: Path, redis_server: RedisServer
-) -> AsyncIterator[Place]:
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     url = f"sqlite://{tmp_path}/store/revocations.sqlite"
     if request.param == "redis":
-        url = redis_server.url
+        url = request.getfixturevalue("redis_server").url
         with Redis.from_url(url) as direct:
             direct.flushall()
     found = Place(url)
