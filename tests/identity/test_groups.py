@@ -200,6 +200,15 @@ async def test_a_token_that_does_not_count(stage: Stage, claims: dict[str, Any],
     await until_both(stage, cookie, said)
 
 
+async def test_a_sign_in_that_has_grown_too_old(tmp_path: Path) -> None:
+    """A session ends at the check where its sign-in is older than MAX_AUTH_AGE."""
+    async with staged(tmp_path, MAX_AUTH_AGE="600") as (stage, second):
+        stage.second = second  # type: ignore[attr-defined]
+        cookie = await signed_in(stage)
+        stage.cognito.id_claims = {"auth_time": int(time.time()) - 700}
+        await until_both(stage, cookie, "REVOKED")
+
+
 async def test_ending_a_session(stage: Stage) -> None:
     """Its refresh token goes with it."""
     browser = stage.browser()

@@ -46,9 +46,9 @@ class OfflineSidecar:
         """Let the pool's set hold these keys."""
         self.publish_set(jwks(*names))
 
-    def publish_set(self, document: dict[str, Any]) -> None:
-        """Let the pool's set be this one."""
-        self.keys._sets[0]._succeeded(usable_keys(document)[0], [])
+    def publish_set(self, document: dict[str, Any], *, pool: int = 0) -> None:
+        """Let a pool's set be this one."""
+        self.keys._sets[pool]._succeeded(usable_keys(document)[0], [])
 
     def edit(self, scopes: str) -> None:
         """Put another policy in force."""

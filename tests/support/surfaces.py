@@ -30,7 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CLIENTS = frozenset({cognito.CLIENT, cognito.AGENT})
-TYPES = {400: {"RequestError"}, 401: {"AuthenticationError"}, 403: {"AuthorizationError"}, 421: {"RequestError"}}
+TYPES = {
+    400: {"RequestError"},
+    401: {"AuthenticationError"},
+    403: {"AuthorizationError"},
+    421: {"RequestError"},
+}
 CALL = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"now"}}'
 MESSAGES = (
     rpc("ping"),

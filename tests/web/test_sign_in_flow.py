@@ -340,6 +340,23 @@ async def test_an_answer_without_an_id_token(stage: Stage, token: object) -> Non
     problem(response, response.status_code, response.headers["x-auth-error"])
 
 
+async def test_a_sign_in_that_is_too_old(tmp_path: Path) -> None:
+    """MAX_AUTH_AGE holds for the callback, for a call, and for a token that is to become a session."""
+    async with signing_in(tmp_path, MAX_AUTH_AGE="600") as stage:
+        long_ago = {"auth_time": int(time.time()) - 700}
+        stage.cognito.id_claims = long_ago
+        browser = stage.browser()
+        problem(await browser.sign_in(), 401, "TOKEN_EXPIRED")
+        token = stage.cognito.sign(**long_ago)
+        bearer = {"authorization": f"Bearer {token}"}
+        refused(await browser.send("POST", "/session", headers=bearer), 401, "TOKEN_EXPIRED")
+        refused(await browser.send("POST", "/session", json={"id_token": token}), 401, "TOKEN_EXPIRED")
+        refused(await browser.send("GET", "/session", headers=bearer), 401, "TOKEN_EXPIRED")
+        assert browser.cookies == {}
+        fresh = stage.cognito.sign(auth_time=int(time.time()) - 500)
+        assert (await browser.send("POST", "/session", json={"id_token": fresh})).status_code == 200
+
+
 async def test_a_token_of_a_stranger(stage: Stage) -> None:
     """A token that another key signed is refused, whatever it says."""
     head, payload, signature = stage.cognito.sign().split(".")
