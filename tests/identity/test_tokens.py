@@ -189,15 +189,14 @@ async def test_an_id_token_is_an_id_token_whatever_the_setting_says(tmp_path: Pa
     """COGNITO_TOKEN_USE=access does not keep people from signing in, and an access token is no ID token."""
     tokens = OfflineSidecar(tmp_path, token_uses=frozenset({"access"})).tokens
     access = mint("access", {"nonce": NONCE, "aud": CLIENT})
-    for name in WAYS:
-        is_by_setting = name in {"/validate", "POST /session with Authorization"}
-        if is_by_setting:
+    for name, way in WAYS.items():
+        if name in {"/validate", "POST /session with Authorization"}:
             with pytest.raises(Unauthenticated, match="token_use is “id”"):
-                await WAYS[name](tokens, id_token())
+                await way(tokens, id_token())
         else:
-            assert username(await WAYS[name](tokens, id_token())) == "ada"
+            assert username(await way(tokens, id_token())) == "ada"
             with pytest.raises(Unauthenticated, match="token_use is “access”"):
-                await WAYS[name](tokens, access)
+                await way(tokens, access)
 
 
 async def test_an_agents_token_speaks_for_no_person(tokens: Tokens) -> None:

@@ -33,7 +33,7 @@ class OfflineSidecar:
             "scopes_file": self.scopes_file,
             "gateway_url": GATEWAY_URL,
         }
-        settings = Settings(**usual | changes)
+        self.settings = settings = Settings(**usual | changes)
         self.policy_file = PolicyFile(self.scopes_file)
         self.policy_file.load_first()
         self.keys = Keys(settings.pools)
