@@ -134,7 +134,9 @@ def read(headers: Headers, site: Site, *, listener: str = "") -> Question:
         raise InvalidRequest(
             "X-Mcp-Server is not a server's name (lower-case letters, digits, “.”, “_”, “-”)"
         )
-    if path and path != f"/{server}" and not path.startswith(f"/{server}/"):
+    if not path:
+        raise InvalidRequest("X-Original-URI is missing: nginx sets it from the request target")
+    if path != f"/{server}" and not path.startswith(f"/{server}/"):
         raise _ambiguous()
     method = headers.get(contract.ORIGINAL_METHOD)
     if method not in METHODS:

@@ -193,12 +193,17 @@ async def test_an_access_token_in_the_place_of_an_id_token(stage: Stage) -> None
         {"json": {"id_token": None}},
         {"data": {"id_token": "x"}},
         {"content": b'{"id_token": "a", "id_token": "b"}', "headers": {"content-type": "application/json"}},
-        {"json": {"id_token": "x" * 70_000}},
     ],
 )
 async def test_a_body_that_holds_no_token(stage: Stage, options: dict[str, Any]) -> None:
     """What is no JSON object with one id_token is refused; a form of another site could send no other."""
     refused(await stage.browser().send("POST", "/session", **options), 400, "REQUEST_INVALID")
+
+
+async def test_a_body_that_is_larger_than_any_token(stage: Stage) -> None:
+    """Nobody's megabytes are read to find a token."""
+    response = await stage.browser().send("POST", "/session", json={"id_token": "x" * 70_000})
+    refused(response, 413, "BODY_TOO_LARGE")
 
 
 async def test_an_ended_token_becomes_no_session(stage: Stage) -> None:
