@@ -5,12 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 ISSUERS := .state/issuers
 
-.PHONY: up check generated test test-compose fuzz lint lock bench bench-quick nginx redis wrk perf chromium screenshots clean
+.PHONY: up check generated test test-compose fuzz lint lock bench bench-quick nginx redis wrk perf chromium readers \
+	screenshots clean
 
 up: $(VENV)/.installed nginx
 	$(BIN)/auth-server demo $(DEMO_OPTIONS)
 
-test: $(VENV)/.installed-dev $(ISSUERS)/.installed nginx redis wrk chromium lint
+test: $(VENV)/.installed-dev $(ISSUERS)/.installed nginx redis wrk chromium readers lint
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --coverage-bars -n 3 --dist worksteal --ignore=tests/compose $(PYTEST_OPTIONS)
 
@@ -88,6 +89,14 @@ perf:
 
 chromium:
 	@deploy/install-tool chromium chromium
+
+# Readers of JSON in other languages, which the message's own is compared with.
+readers:
+	@deploy/install-tool gcc build-essential
+	@deploy/install-tool /usr/include/cjson/cJSON.h libcjson-dev
+	@deploy/install-tool go golang-go
+	@deploy/install-tool javac default-jdk-headless
+	@deploy/install-tool /usr/share/java/jackson-databind.jar libjackson2-databind-java
 
 $(VENV)/.installed: requirements/demo.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

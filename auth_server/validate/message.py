@@ -74,6 +74,7 @@ NAMING_MEMBER = {
 }
 
 _METHOD = re.compile(r"[!-~]+")
+_INTEGER = re.compile(r"-?[0-9]+")
 # A decoder's mark for what it could not read stands for anything.
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 _BACKSLASHES = re.compile(
@@ -150,7 +151,7 @@ def describe(envelope: Envelope) -> Message:
     if "result" in members or "error" in members:
         raise InvalidRequest("a message with a method must have neither result nor error")
     if not envelope.id and not method.startswith("notifications/"):
-        raise InvalidRequest("a request needs an id, a string or a number")
+        raise InvalidRequest("a request needs an id, a string or an integer")
     params = _params(members)
     name, names = _names_of(method, params)
     return Message(method, names, name, _version(params))
@@ -317,14 +318,20 @@ def _version(params: Members) -> str:
 
 
 def _id(members: Members) -> str:
-    """Return the id as JSON in ASCII; empty where it is no string or number (JSON-RPC 2.0, section 4)."""
+    """Return the id as JSON in ASCII, empty where there is none; raises InvalidRequest for any other value.
+
+    MCP's ids are strings or integers. Its Python SDK takes a request with a fraction for a notification.
+    """
     raw = members.get("id")
-    if raw is None:
+    if raw is None or bytes(raw) == b"null":
         return ""
     text = bytes(raw).decode()
-    if text[0] == '"':
-        return json.dumps(_STRING.decode(raw))
-    return text if text[0] in "-0123456789" else ""
+    if _INTEGER.fullmatch(text):
+        return text
+    string = _text(members, "id")
+    if string is None or _UNFIT.search(string):
+        raise InvalidRequest("“id” must be an integer, or a string without control characters")
+    return json.dumps(string)
 
 
 def _check_utf_8(body: bytes) -> None:

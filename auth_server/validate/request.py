@@ -134,9 +134,8 @@ def read(headers: Headers, site: Site, *, listener: str = "") -> Question:
         raise InvalidRequest(
             "X-Mcp-Server is not a server's name (lower-case letters, digits, “.”, “_”, “-”)"
         )
-    if not path:
-        raise InvalidRequest("X-Original-URI is missing: nginx sets it from the request target")
-    if path != f"/{server}" and not path.startswith(f"/{server}/"):
+    # nginx always says the path. Who asks without one has but the server's name to be held to.
+    if path and path != f"/{server}" and not path.startswith(f"/{server}/"):
         raise _ambiguous()
     method = headers.get(contract.ORIGINAL_METHOD)
     if method not in METHODS:

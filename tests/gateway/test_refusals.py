@@ -296,9 +296,9 @@ def test_request_without_id(door: Door, method: str) -> None:
     door.refuses(door.post(message), *INVALID)
 
 
-@pytest.mark.parametrize("value", [None, True, [1], {"a": 1}], ids=json.dumps)
-def test_id_of_another_type(door: Door, value: Any) -> None:
-    """An id is a string or a number."""
+@pytest.mark.parametrize("value", [None, True, [1], {"a": 1}, 1.5, 1.0, "a\0", "\ud800"], ids=json.dumps)
+def test_id_that_readers_take_for_another(door: Door, value: Any) -> None:
+    """An id is an integer, or a string without control characters and halves of surrogate pairs."""
     door.refuses(door.post(call() | {"id": value}), *INVALID)
 
 
