@@ -151,6 +151,7 @@ class Stack:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",  # nginx logs a path as it was sent
             timeout=timeout,
             check=False,
         )
