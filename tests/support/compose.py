@@ -153,7 +153,7 @@ class Stack:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            errors="replace",  # paths in nginx's log are as the client sent them
+            errors="replace",  # nginx logs a path as it was sent
             timeout=timeout,
             check=False,
         )
