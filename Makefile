@@ -22,7 +22,8 @@ NEED_MORE := tests/gateway tests/compose tests/examples tests/bench/test_load.py
 
 check: STARTED := $(shell date +%s)
 check: $(VENV)/.installed-dev lint
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal $(NEED_MORE:%=--ignore=%) -k "not redis" $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal $(NEED_MORE:%=--ignore=%) -k "not redis" --hypothesis-profile quick \
+		$(PYTEST_OPTIONS)
 	@echo "make check took $$(( $$(date +%s) - $(STARTED) )) s"
 
 # The gateway's tests again, with `docker compose` in the place of `auth-server gateway`, and those of the containers.

@@ -14,6 +14,7 @@ from support.compose import Stack
 
 # How long an example takes is the machine's: in a fresh clone the first also builds a table of Unicode.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", settings.get_profile("untimed"), max_examples=20)  # for `make check`
 settings.load_profile("untimed")
 
 _REPORT = pytest.StashKey[str]()

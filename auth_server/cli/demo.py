@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from auth_server.cli import nginx_options
+from auth_server.cli.errors import CommandError
 from auth_server.config.settings import environment, some_settings
-from auth_server.demo import runner
 
 if TYPE_CHECKING:
     import argparse
@@ -21,7 +22,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run until a signal ends it."""
+    """Run until a signal ends it; raises CommandError where the demo's parts are not installed."""
+    # The production image has neither; a plain `pip install` lacks the second.
+    if not all(map(find_spec, ("auth_server.demo", "mcp"))):
+        raise CommandError("the demo is not installed: pip install 'mcp-auth-server[demo]', or use its image")
+    from auth_server.demo import runner
+
     environ = environment()
     gateway_url = nginx_options.url_of(arguments.listen).replace("//127.0.0.1:", "//localhost:")
     settings = replace(some_settings(environ, "MAX_BODY_SIZE"), gateway_url=gateway_url)
