@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from auth_server.errors import InvalidRequest
@@ -34,6 +35,15 @@ class Headers:
         if name not in self._values:
             return []
         return [value.decode("latin-1") for found, value in self._pairs if found == name]
+
+    def digest(self, *, without: Container[bytes]) -> bytes:
+        """Return what stands for all of these headers, in their order, but for those that are named.
+
+        No credential is kept where a digest is kept.
+        """
+        parts = [part for pair in self._pairs if pair[0] not in without for part in pair]
+        # A header holds no line end, so none of the parts can pass for two.
+        return hashlib.sha256(b"\n".join(parts)).digest()
 
     def repeated(self) -> set[bytes]:
         """Return the names that came more than once."""

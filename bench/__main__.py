@@ -19,7 +19,7 @@ _ROUNDS, _SECONDS = 5, 2.0
 _ATTEMPTS = 4  # of a run that other programs disturb
 _PATIENCE = 600.0  # seconds, after which they are taken as they come
 _QUICK_ROUNDS, _QUICK_SECONDS = 1, 1.0
-_QUICK_FIGURES = ["proxies", "sidecar", "first-seen", "latency", "payloads", "memory", "start"]
+_QUICK_FIGURES = ["proxies", "sidecar", "workers", "first-seen", "latency", "payloads", "lines"]
 
 
 def main() -> int:

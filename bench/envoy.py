@@ -1,4 +1,4 @@
-"""Envoy's configuration: its native JWT filter, with or without its token cache, and a tool check in Lua."""
+"""Envoy's configuration: its native JWT filter with its token cache, and a tool check in Lua."""
 
 from __future__ import annotations
 
@@ -121,16 +121,15 @@ def binary() -> str:
     return str(Path(spec.origin).parent / "_bin" / "envoy")
 
 
-def configuration(port: int, backend: int, jwks: dict[str, Any], *, cache: bool, tool_check: bool) -> str:
+def configuration(port: int, backend: int, jwks: dict[str, Any], *, tool_check: bool) -> str:
     """Return a configuration of one listener, which verifies tokens with this key set."""
-    provider: dict[str, Any] = {
+    provider = {
         "issuer": ISSUER,
         "local_jwks": {"inline_string": json.dumps(jwks)},
         "forward": True,
         "payload_in_metadata": "claims",
+        "jwt_cache_config": {"jwt_cache_size": 20_000},
     }
-    if cache:
-        provider["jwt_cache_config"] = {"jwt_cache_size": 20_000}
     rule = {"match": {"prefix": "/"}, "requires": {"provider_name": "cognito"}}
     filters = [
         _filter("jwt_authn", "jwt_authn.v3.JwtAuthentication", providers={"cognito": provider}, rules=[rule])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench import alone, njs, profile, resident, through_nginx
+from bench import alone, memory, profile, through_nginx
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 FIGURES: dict[str, Callable[[Bench], None]] = {
     "proxies": through_nginx.proxies,
     "sidecar": alone.sidecar,
+    "workers": alone.workers,
     "first-seen": alone.first_seen,
     "latency": through_nginx.latency,
     "payloads": through_nginx.payloads,
-    "tokens": through_nginx.many_tokens,
-    "memory": resident.memory,
-    "start": alone.start,
-    "script": njs.script,
+    "other-nginx": through_nginx.other_nginx,
+    "memory": memory.memory,
+    "lines": through_nginx.lines,
     "profile": profile.profile,
 }

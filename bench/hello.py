@@ -11,4 +11,4 @@ async def hello(_: Request) -> PlainTextResponse:
     return PlainTextResponse("Hello, world!")
 
 
-app = Starlette(routes=[Route("/validate", hello)])
+app = Starlette(routes=[Route("/validate", hello, methods=["POST"])])

@@ -76,7 +76,7 @@ def main() -> None:
         endpoint.serving(),
         shop.sidecar("sidecar", COGNITO_JWKS_URL=endpoint.url, JWKS_REFRESH="1") as sidecar,
     ):
-        question = messages.validate(messages.bearer(known.tokens[0]))
+        question = messages.validate(messages.bearer(known.tokens[0]), messages.tools_call(130))
         asked = load.Requests(Path(folder, "unused"), 1, question, 200)
         until_it_answers(sidecar, asked)
         for fault in FAULTS:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench import processes
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -37,11 +39,16 @@ class Requests:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run of wrk gave; `cpu` is the processor time of each request, by program, in seconds."""
+    """What one run of wrk gave.
+
+    `cpu` is the processor time of each request, by program, in seconds; `generator` is how many cores wrk
+    itself kept busy.
+    """
 
     requests: int
     seconds: float
     cpu: dict[str, float]
+    generator: float
 
     @property
     def rate(self) -> float:
@@ -69,9 +76,9 @@ def run(server: Server, requests: Requests, seconds: float, *, once: bool = Fals
     """
     probe(server, requests)
     while True:
-        before = server.cpu()
+        before, own = server.cpu(), processes.of_ended_children()
         said = _wrk(server.port, requests, seconds)
-        after = server.cpu()
+        after, wrk = server.cpu(), processes.of_ended_children() - own
         count = int(said["requests"])
         if count >= CONNECTIONS or seconds > _LONGEST:
             break
@@ -86,7 +93,7 @@ def run(server: Server, requests: Requests, seconds: float, *, once: bool = Fals
         raise WrongAnswerError(f"{server.name}: {count} requests in one run, only {requests.count} prepared")
     probe(server, requests)
     used = {name: (after[name] - before.get(name, 0.0)) / count for name in after}
-    return Run(count, said["seconds"], used)
+    return Run(count, said["seconds"], used, wrk / said["seconds"])
 
 
 def probe(server: Server, requests: Requests) -> bytes:

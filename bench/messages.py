@@ -10,14 +10,12 @@ HOST = "localhost"
 _LINE = 'He said: "the quick brown fox jumps over the lazy dog", and it did.\n'
 
 
-def tools_call(size: int, *, tool: str = TOOLS[7], escapes: bool = True) -> bytes:
+def tools_call(size: int, *, tool: str = TOOLS[7]) -> bytes:
     """Return a tools/call of exactly this many bytes.
 
-    Past a few hundred bytes it carries a text as agents do, with line ends and quotes, which JSON escapes;
-    `escapes=False` leaves these out.
+    Past a few hundred bytes it carries a text as agents do, with line ends and quotes, which JSON escapes.
     """
-    line = _LINE if escapes else _LINE.replace('"', "'").replace("\n", " ")
-    text = line * (size // len(line) + 1) if size > len(line) * 4 else ""
+    text = _LINE * (size // len(_LINE) + 1) if size > len(_LINE) * 4 else ""
 
     def body(length: int, pad: int) -> bytes:
         arguments = {"timezone": "Europe/Berlin" + " " * pad, "text": text[:length]}
@@ -58,20 +56,24 @@ def stream(credential: str) -> bytes:
     return "\r\n".join([*head, "", ""]).encode()
 
 
-def validate(credential: str, *, tool: str = TOOLS[7]) -> bytes:
-    """Return what nginx asks the sidecar about such a call."""
+def validate(credential: str, body: bytes) -> bytes:
+    """Return what nginx asks the sidecar about such a call: the headers as sent, its own, and the message."""
     head = [
-        "GET /validate HTTP/1.1",
-        "Host: auth-server",
-        credential,
-        f"X-Original-URI: /{SERVER}/mcp",
-        "X-Original-Method: POST",
-        "X-Request-ID: 0123456789abcdef0123456789abcdef",
+        "POST /validate HTTP/1.1",
+        f"Host: {HOST}",
         f"X-Mcp-Server: {SERVER}",
-        "Mcp-Method: tools/call",
-        f"Mcp-Name: {tool}",
+        f"X-Original-Length: {len(body)}",
+        "X-Original-Method: POST",
+        f"X-Original-Uri: /{SERVER}/mcp",
+        "X-Request-Id: 0123456789abcdef0123456789abcdef",
+        "X-Server-Address: 127.0.0.1",
+        f"Content-Length: {len(body)}",
+        "Content-Type: application/json",
+        "Accept: application/json, text/event-stream",
+        "MCP-Protocol-Version: 2025-11-25",
+        credential,
     ]
-    return "\r\n".join([*head, "", ""]).encode()
+    return "\r\n".join([*head, "", ""]).encode() + body
 
 
 def bearer(token: str) -> str:

@@ -28,16 +28,14 @@ def key_set() -> jwt.PyJWKSet:
     return jwt.PyJWKSet.from_dict(document)
 
 
-@app.get("/validate")
+@app.post("/validate")
 def validate(
-    authorization: Annotated[str, Header()],
-    x_mcp_server: Annotated[str, Header()],
-    mcp_method: Annotated[str, Header()],
-    mcp_name: Annotated[str, Header()],
+    message: dict[str, Any], authorization: Annotated[str, Header()], x_mcp_server: Annotated[str, Header()]
 ) -> JSONResponse:
     """Verify the token and look for a grant."""
     token = authorization.removeprefix("Bearer ")
-    log.info("validate %s %s %s", x_mcp_server, mcp_method, mcp_name)
+    method, tool = message["method"], message["params"]["name"]
+    log.info("validate %s %s %s", x_mcp_server, method, tool)
     try:
         key = key_set()[jwt.get_unverified_header(token)["kid"]]
         claims = jwt.decode(token, key, algorithms=["RS256"], issuer=ISSUER)
@@ -46,11 +44,7 @@ def validate(
     scopes = claims.get("scope", "").split()
     for scope in scopes:
         for grant in SCOPES.get(scope, []):
-            if (
-                grant["server"] == x_mcp_server
-                and mcp_method in grant["methods"]
-                and mcp_name in grant["tools"]
-            ):
+            if grant["server"] == x_mcp_server and method in grant["methods"] and tool in grant["tools"]:
                 log.info("allowed %s by %s", claims["client_id"], scope)
                 identity = {"X-Client-Id": claims["client_id"], "X-Scopes": " ".join(scopes)}
                 return JSONResponse({"valid": True, "client_id": claims["client_id"]}, headers=identity)

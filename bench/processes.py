@@ -30,13 +30,13 @@ class Server:
         used: dict[str, float] = {}
         for pid in family(self.pid):
             with contextlib.suppress(OSError):
-                program = Path(f"/proc/{pid}/comm").read_text().strip()
-                used[program] = used.get(program, 0.0) + _cpu(pid)
+                program = _program(pid)
+                used[program] = used.get(program, 0.0) + cpu(pid)
         return used
 
     def memory(self, part: str = "") -> int:
         """Return the resident bytes (VmRSS) of those of its processes whose command line holds this text."""
-        return sum(_resident(pid) for pid in self.processes(part))
+        return sum(resident(pid) for pid in self.processes(part))
 
     def processes(self, part: str) -> list[int]:
         """Return those of its processes whose command line holds this text."""
@@ -118,9 +118,38 @@ def others() -> float:
     ticks = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     idle, waiting = ticks[3], ticks[4]
     busy = (sum(ticks) - idle - waiting) / os.sysconf("SC_CLK_TCK")
+    running = sum(cpu(pid) for pid in family(os.getpid()))
+    return busy - running - of_ended_children()
+
+
+def of_ended_children() -> float:
+    """Return the seconds of processor time that this process's children used which have ended."""
     ended = os.times()
-    running = sum(_cpu(pid) for pid in family(os.getpid()))
-    return busy - running - ended.children_user - ended.children_system
+    return ended.children_user + ended.children_system
+
+
+def cpu(pid: int) -> float:
+    """Return the processor time of all threads, in seconds, to the nanosecond."""
+    used = 0
+    for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):  # a thread that ends meanwhile
+            used += int(task.read_text().split()[0])
+    return used / 1e9
+
+
+def resident(pid: int) -> int:
+    """Return the bytes of memory that a process has now (VmRSS)."""
+    return _memory(pid, "VmRSS")
+
+
+def peak(pid: int) -> int:
+    """Return the most that it ever had (VmHWM), or had since `forget_peak`."""
+    return _memory(pid, "VmHWM")
+
+
+def forget_peak(pid: int) -> None:
+    """Let the peak begin anew, from what the process has now."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -134,18 +163,14 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.wait(10)
 
 
-def _cpu(pid: int) -> float:
-    """Return the processor time of all threads, in seconds, to the nanosecond."""
-    used = 0
-    for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-        with contextlib.suppress(OSError):  # a thread that ends meanwhile
-            used += int(task.read_text().split()[0])
-    return used / 1e9
-
-
-def _resident(pid: int) -> int:
+def _memory(pid: int, field: str) -> int:
     status = Path(f"/proc/{pid}/status").read_text()
-    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS:"))
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith(f"{field}:"))
+
+
+def _program(pid: int) -> str:
+    """Return the program's name. nginx says its own, also where another program has started it."""
+    return "nginx" if "nginx: " in _command(pid) else Path(f"/proc/{pid}/comm").read_text().strip()
 
 
 def _command(pid: int) -> str:

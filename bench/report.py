@@ -17,24 +17,31 @@ from bench.results import Table
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bench.results import Results
+    from bench.bars import Bar
+    from bench.results import Results, Spread
 
 
 def bars(results: Results) -> Table:
-    """Return the table of what must be reached."""
+    """Return the table of what must be reached; the figure that counts stands with its spread."""
     rows = []
     for bar in BARS:
         measured = results.measured.get(bar.key)
-        figure = measured.figure if measured else None
-        by_cpu = f"{measured.by_cpu.median:.2f}" if measured and measured.by_cpu else ""
-        shown = figure.show(bar.digits, bar.unit) if figure else ""
-        verdict = bar.verdict(figure) + (", disturbed" if figure and results.disturbed else "")
-        rows.append((bar.what, bar.said, shown, by_cpu, verdict))
+        by_time = _figure(bar, measured.by_time if measured else None, counts=not bar.by_cpu)
+        by_cpu = _figure(bar, measured.by_cpu if measured else None, counts=bar.by_cpu)
+        verdict = bar.verdict(measured) + (", disturbed" if measured and results.disturbed else "")
+        rows.append((bar.what, bar.said(bar.least), bar.said(bar.aim), by_time, by_cpu, verdict))
     note = (
-        "Medians of pairs measured in turn (least-most of the rounds). By processor time: the same ratio of "
-        "what all programs of each server used for one request; others on the machine hardly change it."
+        "Medians of pairs measured in turn (least-most of the rounds, for the figure that counts). By "
+        "processor time: the same ratio of what the servers' processes used for one request."
     )
-    return Table("Bars", note, ("what", "bar", "measured", "by processor time", "verdict"), rows)
+    columns = ("what", "least", "aim", "by throughput or latency", "by processor time", "reached")
+    return Table("Bars", note, columns, rows)
+
+
+def _figure(bar: Bar, figure: Spread | None, *, counts: bool) -> str:
+    if figure is None:
+        return ""
+    return figure.show(bar.digits, bar.unit) if counts else f"{figure.median:.{bar.digits}f}{bar.unit}"
 
 
 def sizing(results: Results) -> list[Table]:

@@ -41,9 +41,9 @@ def difference(of: Spread, minus: Spread) -> Spread:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What stands against a bar; `by_cpu` is the same ratio by processor time, where it is one."""
+    """What stands against a bar: by throughput or latency, by processor time, or both."""
 
-    figure: Spread
+    by_time: Spread | None = None
     by_cpu: Spread | None = None
 
 

@@ -57,17 +57,17 @@ class Bench:
         """Write requests for wrk."""
         return load.write(self.workshop.folder, made, status=status)
 
-    def posts(self, tokens: int = 1, size: int = 130, *, escapes: bool = True) -> Requests:
+    def posts(self, tokens: int = 1, size: int = 130) -> Requests:
         """Return calls of a tool through a proxy, with so many distinct tokens."""
-        body = messages.tools_call(size, escapes=escapes)
+        body = messages.tools_call(size)
         return self.requests(
             [messages.post(messages.bearer(token), body) for token in self.credentials.tokens[:tokens]]
         )
 
     def questions(self, tokens: int = 1) -> Requests:
         """Return what nginx asks the sidecar, with so many distinct tokens."""
-        own = self.credentials.tokens[:tokens]
-        return self.requests([messages.validate(messages.bearer(token)) for token in own])
+        own, body = self.credentials.tokens[:tokens], messages.tools_call(130)
+        return self.requests([messages.validate(messages.bearer(token), body) for token in own])
 
     def alternate(self, contenders: Sequence[Contender]) -> dict[str, list[Run]]:
         """Load each in turn, in one order and then in the other, for all rounds."""
@@ -123,9 +123,14 @@ def costs(runs: Sequence[Run]) -> Spread:
     return Spread(tuple(run.cpu_each for run in runs))
 
 
+def costs_of(runs: Sequence[Run], program: str) -> Spread:
+    """Return this program's processor times of one request."""
+    return Spread(tuple(run.cpu[program] for run in runs))
+
+
 def per_core(runs: Sequence[Run], program: str) -> str:
     """Say what one core of this program alone can answer."""
-    each = Spread(tuple(run.cpu[program] for run in runs)).median
+    each = costs_of(runs, program).median
     return f"{1 / each:,.0f} requests/s ({each * 1e6:.0f} µs each)"
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
+import os
 import resource
+import shutil
+import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bench import envoy, policies, processes
@@ -23,8 +26,17 @@ if TYPE_CHECKING:
 
 _REPLY = '{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"2026-11-20T12:00:00+01:00"}]}}'
 
+# What the product asks of an nginx: to run, and where its modules are.
+_OTHER_NGINX = """\
+#!/bin/sh
+if [ "$1" = -V ]; then
+    echo "--modules-path={modules}" >&2
+    exit
+fi
+exec {command} "$@"
+"""
+
 _NGINX = """\
-{modules}
 daemon off;
 worker_processes 1;
 worker_rlimit_nofile {files};
@@ -76,18 +88,32 @@ class Workshop:
     jwks_url: str
     backend: int
     streams: int
+    programs: str = os.environ["PATH"]  # where nginx is found
 
-    def nginx(
-        self, name: str, http: str, port: int, modules: str = ""
-    ) -> contextlib.AbstractContextManager[Server]:
-        """Start an nginx with one worker and these servers."""
-        return _nginx(self.folder, name, http, port, modules)
+    def other_nginx(self) -> Workshop | None:
+        """Return the same with the nginx that BENCH_NGINX names, a command of the shell, or None."""
+        command = os.environ.get("BENCH_NGINX")
+        if not command:
+            return None
+        programs = self.folder / "other-nginx"
+        programs.mkdir(exist_ok=True)
+        script = programs / "nginx"
+        script.write_text(_OTHER_NGINX.format(command=command, modules=os.environ["BENCH_NGINX_MODULES"]))
+        script.chmod(0o755)
+        return replace(self, programs=f"{programs}:{self.programs}")
+
+    def nginx_version(self) -> str:
+        """Return what nginx says of itself: nginx/1.22.1."""
+        command = [shutil.which("nginx", path=self.programs) or "nginx", "-v"]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+        return said.strip().removeprefix("nginx version: ")
 
     def bare(self, *, access_log: str = "off") -> contextlib.AbstractContextManager[Server]:
         """Start nginx as a plain reverse proxy: it judges nothing."""
         port = processes.free_port()
         places = {"backend": self.backend, "streams": self.streams, "port": port}
-        return self.nginx("bare", _BARE.format(access_log=access_log, **places), port)
+        http = _BARE.format(access_log=access_log, **places)
+        return _nginx(self.folder, "bare", http, port, self.programs)
 
     def gateway(self, name: str, **settings: str) -> contextlib.AbstractContextManager[Server]:
         """Start the product itself: nginx with one worker and a sidecar with one worker."""
@@ -102,29 +128,31 @@ class Workshop:
             [*command, "--nginx-workers", "1", "--workers", "1"],
             port,
             self.folder,
-            environ=self._settings(GATEWAY_URL=f"http://{HOST}", **settings),
+            environ=self._settings(**settings),
         )
 
-    def sidecar(self, name: str, **settings: str) -> contextlib.AbstractContextManager[Server]:
-        """Start the sidecar alone, with one worker."""
-        port = processes.free_port()
-        return processes.started(
-            name,
-            serve(port),
-            port,
-            self.folder,
-            environ=self._settings(GATEWAY_URL=f"http://{HOST}", **settings),
-        )
-
-    def envoy(
-        self, name: str, *, cache: bool, tool_check: bool = False
+    def sidecar(
+        self, name: str, *, workers: int = 1, **settings: str
     ) -> contextlib.AbstractContextManager[Server]:
-        """Start Envoy with one worker and its native JWT filter."""
+        """Start the sidecar alone."""
+        port = processes.free_port()
+        command = [
+            sys.executable,
+            "-m",
+            "auth_server",
+            "serve",
+            "--port",
+            str(port),
+            "--workers",
+            str(workers),
+        ]
+        return processes.started(name, command, port, self.folder, environ=self._settings(**settings))
+
+    def envoy(self, name: str, *, tool_check: bool) -> contextlib.AbstractContextManager[Server]:
+        """Start Envoy with one worker, its native JWT filter and its token cache."""
         port = processes.free_port()
         file = self.folder / f"{name}.json"
-        file.write_text(
-            envoy.configuration(port, self.backend, self.jwks, cache=cache, tool_check=tool_check)
-        )
+        file.write_text(envoy.configuration(port, self.backend, self.jwks, tool_check=tool_check))
         options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]
         return processes.started(name, [envoy.binary(), "-c", str(file), *options], port, self.folder)
 
@@ -138,13 +166,11 @@ class Workshop:
             app, [*command, *lean], port, self.folder, environ=self._settings(BENCH_ISSUER=ISSUER)
         )
 
-    def settings(self, **changes: str) -> dict[str, str]:
-        """Return the environment of a sidecar."""
-        return self._settings(GATEWAY_URL=f"http://{HOST}", **changes)
-
     def _settings(self, **changes: str) -> dict[str, str]:
         return processes.environment(
             **{
+                "PATH": self.programs,
+                "GATEWAY_URL": f"http://{HOST}",
                 "COGNITO_USER_POOL_ID": POOL,
                 "COGNITO_JWKS_URL": self.jwks_url,
                 "COGNITO_ALLOWED_CLIENT_IDS": "*",
@@ -167,11 +193,6 @@ class Workshop:
         return self.folder / "large.yml"
 
 
-def serve(port: int) -> list[str]:
-    """Return the command that runs the sidecar alone."""
-    return [sys.executable, "-m", "auth_server", "serve", "--port", str(port)]
-
-
 @contextlib.contextmanager
 def workshop(folder: Path, jwks: dict[str, Any]) -> Iterator[Workshop]:
     """Start what everything else needs: the key set's endpoint, the backend, the server of streams."""
@@ -180,7 +201,7 @@ def workshop(folder: Path, jwks: dict[str, Any]) -> Iterator[Workshop]:
     command = [sys.executable, "-m", "bench.streams", str(streams)]
     with (
         _jwks(jwks) as jwks_url,
-        _nginx(folder, "backend", _BACKEND.format(port=backend, reply=_REPLY), backend),
+        _nginx(folder, "backend", _BACKEND.format(port=backend, reply=_REPLY), backend, os.environ["PATH"]),
         processes.started("streams", command, streams, folder),
     ):
         made = Workshop(folder, jwks, jwks_url, backend, streams)
@@ -198,12 +219,13 @@ def open_files() -> int:
 
 
 @contextlib.contextmanager
-def _nginx(folder: Path, name: str, http: str, port: int, modules: str = "") -> Iterator[Server]:
+def _nginx(folder: Path, name: str, http: str, port: int, programs: str) -> Iterator[Server]:
     own = folder / f"{name}-{port}"
     own.mkdir(mode=0o711)
     conf = own / "nginx.conf"
-    conf.write_text(_NGINX.format(folder=own, http=http, port=port, files=open_files(), modules=modules))
-    with processes.started(name, ["nginx", "-p", str(own), "-c", str(conf)], port, folder) as server:
+    conf.write_text(_NGINX.format(folder=own, http=http, port=port, files=open_files()))
+    command, environ = ["nginx", "-p", str(own), "-c", str(conf)], processes.environment(PATH=programs)
+    with processes.started(name, command, port, folder, environ=environ) as server:
         yield server
 
 

@@ -6,15 +6,18 @@ import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
 
+from auth_server.gateway.nginx import nginx_folder
 from bench import constant_rate, load, messages, policies
 from bench.credentials import cookie
 from bench.results import Measured, Share, Spread, Table, difference, ratio
-from bench.rounds import MANY, Contender, costs, per_core, rates, warm
+from bench.rounds import MANY, Contender, costs, costs_of, per_core, rates, warm
 
 if TYPE_CHECKING:
+    from bench.load import Run
     from bench.rounds import Bench
 
 RATE = 2000
+SIZES = {10_000: "10 kB", 1_000_000: "1 MB"}
 
 
 def proxies(bench: Bench) -> None:
@@ -23,29 +26,26 @@ def proxies(bench: Bench) -> None:
     post = bench.posts()
     body = messages.tools_call(130)
     token = messages.bearer(bench.credentials.tokens[0])
-    other_tool = messages.tools_call(130, tool=policies.FORBIDDEN_TOOL)
+    other_tool = messages.post(token, messages.tools_call(130, tool=policies.FORBIDDEN_TOOL))
     with contextlib.ExitStack() as stack:
         bare = stack.enter_context(shop.bare())
         logging = stack.enter_context(shop.bare(access_log="/dev/null"))
-        hot = stack.enter_context(shop.gateway("gateway"))
-        off = stack.enter_context(shop.gateway("gateway-uncached", DECISION_TTL="0"))
-        envoy = stack.enter_context(shop.envoy("envoy", cache=False))
-        envoy_cache = stack.enter_context(shop.envoy("envoy-cache", cache=True))
-        envoy_lua = stack.enter_context(shop.envoy("envoy-lua", cache=True, tool_check=True))
+        gateway = stack.enter_context(shop.gateway("gateway"))
+        envoy = stack.enter_context(shop.envoy("envoy", tool_check=False))
+        envoy_lua = stack.enter_context(shop.envoy("envoy-lua", tool_check=True))
         with_cookie = bench.requests([messages.post(messages.session(cookie()), body)])
-        refused = bench.requests([messages.post(token, other_tool)], status=403)
-        load.probe(envoy_lua, bench.requests([messages.post(token, other_tool)], status=403))
+        refused = bench.requests([other_tool], status=403)
+        load.probe(envoy_lua, refused)
         runs = bench.alternate(
             [
                 Contender("bare nginx", bare, post),
                 Contender("bare nginx, with its access log", logging, post),
-                Contender("gateway, hot decision", hot, post),
-                Contender("gateway, decision cache off", off, post),
-                Contender("gateway, hot decision, cookie", hot, with_cookie),
-                Contender("gateway, refusals (403)", hot, refused),
-                Contender("Envoy jwt_authn", envoy, post),
-                Contender("Envoy jwt_authn, jwt_cache", envoy_cache, post),
-                Contender("Envoy jwt_authn, jwt_cache, tool check in Lua", envoy_lua, post),
+                Contender("gateway", gateway, post),
+                Contender("gateway, session cookie", gateway, with_cookie),
+                Contender("gateway, 10,000 tokens in turn", gateway, bench.posts(MANY)),
+                Contender("gateway, refusals (403)", gateway, refused),
+                Contender("Envoy, JWT cache", envoy, post),
+                Contender("Envoy, JWT cache, tool check in Lua", envoy_lua, post),
             ]
         )
     bench.tell(
@@ -58,77 +58,72 @@ def proxies(bench: Bench) -> None:
     for name, figure in at.items():
         share = ratio(figure, at["bare nginx"])
         bench.results.shares.append(Share("÷ bare nginx", name, share, name.startswith("gateway")))
-    ours, unkept = "gateway, hot decision", "gateway, decision cache off"
-    cached, lua = "Envoy jwt_authn, jwt_cache", "Envoy jwt_authn, jwt_cache, tool check in Lua"
-
-    def measured(over: str, under: str) -> Measured:
-        return Measured(ratio(at[over], at[under]), ratio(costs(runs[under]), costs(runs[over])))
-
+    ours, plain, refusals = runs["gateway"], runs["bare nginx"], runs["gateway, refusals (403)"]
     bench.results.measured |= {
-        "hot": measured(ours, "bare nginx"),
-        "hot-envoy": measured(ours, cached),
-        "uncached": measured(unkept, "bare nginx"),
+        "gateway": _measured(ours, plain),
+        "nginx": Measured(by_cpu=ratio(costs_of(ours, "nginx"), costs_of(plain, "nginx"))),
+        "envoy": _measured(ours, runs["Envoy, JWT cache, tool check in Lua"]),
     }
-    refusals = runs["gateway, refusals (403)"]
     bench.results.sizing |= {
-        "nginx, decision known: one core": per_core(runs[ours], "nginx"),
-        "nginx, decision asked for: one core": per_core(runs[unkept], "nginx"),
+        "nginx: one core": per_core(ours, "nginx"),
         "nginx, refusals: one core": per_core(refusals, "nginx"),
-        "sidecar, the same question again: one core": per_core(runs[unkept], "python"),
+        "sidecar, one known token: one core": per_core(ours, "python"),
         "sidecar, refusals: one core": per_core(refusals, "python"),
     }
-    bench.results.tables.append(
-        Table(
-            "The same question asked of both",
-            "Both verify the token, read the JSON body and look for the tool in a grant.",
-            ("", "ratio (least-most)"),
-            [("gateway, hot decision ÷ Envoy with jwt_cache and Lua", ratio(at[ours], at[lua]).show(2))],
+
+
+def other_nginx(bench: Bench) -> None:
+    """Compare the gateway with bare nginx on the nginx that BENCH_NGINX names, if it names one."""
+    other = bench.workshop.other_nginx()
+    if other is None:
+        return
+    with other.bare() as bare, other.gateway("gateway") as gateway:
+        runs = bench.alternate(
+            [
+                Contender("bare nginx", bare, bench.posts()),
+                Contender("gateway", gateway, bench.posts()),
+                Contender("gateway, 1 MB", gateway, bench.posts(size=1_000_000)),
+                Contender("bare nginx, 1 MB", bare, bench.posts(size=1_000_000)),
+            ]
         )
+    bench.tell(f"On {other.nginx_version()}", "As “Through the proxy”.", runs)
+    ours, plain = runs["gateway"], runs["bare nginx"]
+    large = _measured(runs["gateway, 1 MB"], runs["bare nginx, 1 MB"])
+    rows = [
+        _ratios("gateway ÷ bare nginx", _measured(ours, plain)),
+        (
+            "nginx's processor time ÷ bare nginx's",
+            "",
+            ratio(costs_of(ours, "nginx"), costs_of(plain, "nginx")).show(2),
+        ),
+        _ratios("messages of 1 MB, gateway ÷ bare nginx", large),
+    ]
+    columns = ("", "by throughput", "by processor time")
+    bench.results.tables.append(
+        Table(f"Ratios on {other.nginx_version()}", "No bar: for comparison.", columns, rows)
     )
 
 
 def payloads(bench: Bench) -> None:
-    """Compare bodies of 10 kB and 1 MB."""
+    """Compare messages of 10 kB and 1 MB."""
     shop = bench.workshop
-    with contextlib.ExitStack() as stack:
-        bare = stack.enter_context(shop.bare())
-        hot = stack.enter_context(shop.gateway("gateway"))
-        envoy_lua = stack.enter_context(shop.envoy("envoy-lua", cache=True, tool_check=True))
-        for size, said in ((10_000, "10 kB"), (1_000_000, "1 MB")):
-            escaped, plain = bench.posts(size=size), bench.posts(size=size, escapes=False)
+    with (
+        shop.bare() as bare,
+        shop.gateway("gateway") as gateway,
+        shop.envoy("envoy", tool_check=True) as envoy,
+    ):
+        for size, said in SIZES.items():
+            post = bench.posts(size=size)
             runs = bench.alternate(
                 [
-                    Contender("bare nginx", bare, escaped),
-                    Contender("gateway, text with escapes", hot, escaped),
-                    Contender("gateway, text without", hot, plain),
-                    Contender("Envoy jwt_cache, Lua, text with escapes", envoy_lua, escaped),
+                    Contender("bare nginx", bare, post),
+                    Contender("gateway", gateway, post),
+                    Contender("Envoy, JWT cache, tool check in Lua", envoy, post),
                 ]
             )
-            bench.tell(
-                f"Bodies of {said}",
-                'The arguments carry a text; with escapes, every line ends in \\n and holds two \\".',
-                runs,
-            )
-    bare_runs, own = runs["bare nginx"], runs["gateway, text with escapes"]
-    figure, by_cpu = ratio(rates(own), rates(bare_runs)), ratio(costs(bare_runs), costs(own))
-    bench.results.measured["1-mb"] = Measured(figure, by_cpu)
-
-
-def many_tokens(bench: Bench) -> None:
-    """Compare 1, 100 and 10,000 distinct tokens in turn."""
-    shop = bench.workshop
-    with contextlib.ExitStack() as stack:
-        bare = stack.enter_context(shop.bare())
-        hot = stack.enter_context(shop.gateway("gateway"))
-        envoy_cache = stack.enter_context(shop.envoy("envoy-cache", cache=True))
-        contenders = [Contender("bare nginx", bare, bench.posts())]
-        for count in (1, 100, MANY):
-            posts = bench.posts(count)
-            contenders.append(Contender(f"gateway, {count:,} tokens", hot, posts))
-            contenders.append(Contender(f"Envoy jwt_cache, {count:,} tokens", envoy_cache, posts))
-        runs = bench.alternate(contenders)
-    note = "Tokens take turns. A decision is kept for 5 s, so with 10,000 tokens most are asked for again."
-    bench.tell("Distinct tokens", note, runs)
+            note = 'The arguments carry a text in which every line ends in \\n and holds two \\".'
+            bench.tell(f"Messages of {said}", note, runs)
+    bench.results.measured["1-mb"] = _measured(runs["gateway"], runs["bare nginx"])
 
 
 def latency(bench: Bench) -> None:
@@ -139,15 +134,8 @@ def latency(bench: Bench) -> None:
     with contextlib.ExitStack() as stack:
         contenders = [
             Contender("bare nginx", stack.enter_context(shop.bare()), post),
-            Contender("gateway, hot decision", stack.enter_context(shop.gateway("gateway")), post),
-            Contender(
-                "gateway, decision cache off",
-                stack.enter_context(shop.gateway("gateway-uncached", DECISION_TTL="0")),
-                post,
-            ),
-            Contender(
-                "Envoy jwt_authn, jwt_cache", stack.enter_context(shop.envoy("envoy-cache", cache=True)), post
-            ),
+            Contender("gateway", stack.enter_context(shop.gateway("gateway")), post),
+            Contender("Envoy, JWT cache", stack.enter_context(shop.envoy("envoy", tool_check=False)), post),
         ]
         for contender in contenders:
             warm(contender)
@@ -178,7 +166,22 @@ def latency(bench: Bench) -> None:
     )
     columns = ("", "p50 (least-most)", "p99 (least-most)", "added p50", "added p99")
     bench.results.tables.append(Table("Latency", note, columns, rows))
-    hot = "gateway, hot decision"
-    milliseconds = [Spread(tuple(v * 1e3 for v in added[hot].values)) for added in (added50, added99)]
-    for key, added in zip(("p50", "p99"), milliseconds, strict=True):
-        bench.results.measured[key] = Measured(added)
+    for key, added in (("p50", added50), ("p99", added99)):
+        milliseconds = Spread(tuple(seconds * 1e3 for seconds in added["gateway"].values))
+        bench.results.measured[key] = Measured(milliseconds)
+
+
+def lines(bench: Bench) -> None:
+    """Count the lines of nginx's files."""
+    files = [file for file in nginx_folder().rglob("*") if file.is_file()]
+    count = sum(len(file.read_text().splitlines()) for file in files)
+    bench.results.measured["lines"] = Measured(Spread((count,)))
+
+
+def _measured(over: list[Run], under: list[Run]) -> Measured:
+    return Measured(ratio(rates(over), rates(under)), ratio(costs(under), costs(over)))
+
+
+def _ratios(name: str, measured: Measured) -> tuple[str, ...]:
+    shown = (figure.show(2) if figure else "" for figure in (measured.by_time, measured.by_cpu))
+    return (name, *shown)

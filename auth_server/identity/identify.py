@@ -66,24 +66,33 @@ class Identifier:
 
         `headers` may name the pool or region that the caller means (the MCP Gateway Registry's agents do).
         """
+        return await self.now(await self.verified(credential, headers, now=now), now=now)
+
+    async def verified(self, credential: Credential, headers: Headers, *, now: float) -> Known:
+        """Return what was proved once and for all; raises as `identify` does."""
         name = type(credential), hashlib.sha256(credential.raw.encode()).digest()
         known = self._known.get(name)
-        if known is None or not self._still_holds(known, now):
+        if known is None or not self.still_holds(known, now=now):
             known = await self._verified(credential, now)
             self._known.put(name, known)
         if known.token is not None:
             _agree_on_pool(known.token.pool, headers)
+        return known
+
+    def still_holds(self, known: Known, *, now: float) -> bool:
+        """Tell whether a credential has not expired, and its key is still one of the pool's."""
+        if now >= known.identity.expires_at:
+            return False
+        return known.token is None or self._tokens.still_vouched_for(known.token)
+
+    async def now(self, known: Known, *, now: float) -> Identity:
+        """Return who it is now: not revoked, with today's groups; raises Unauthenticated, or Unavailable."""
         identity = known.identity
         if self._revocations is not None:
             self._revocations.check(identity)
         if self._groups is not None and identity.method is AuthMethod.SESSION_COOKIE:
             return await self._groups.of(identity, now=now)
         return identity
-
-    def _still_holds(self, known: Known, now: float) -> bool:
-        if now >= known.identity.expires_at:
-            return False
-        return known.token is None or self._tokens.still_vouched_for(known.token)
 
     async def _verified(self, credential: Credential, now: float) -> Known:
         match credential:

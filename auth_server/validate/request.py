@@ -84,10 +84,16 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request whose headers have one reading: the server, and how the message would come."""
+    """A request whose headers have one reading: the server, and how the message would come.
+
+    What the client's Mcp-* headers say of the message is None where it sends none.
+    """
 
     server: str
     method: str
+    mcp_method: str | None = None
+    mcp_name: str | None = None
+    mcp_version: str | None = None
 
 
 def check(headers: Headers, site: Site, *, listener: str) -> str:
@@ -142,7 +148,8 @@ def read(headers: Headers, site: Site, *, listener: str = "") -> Question:
         raise WrongMethod(f"only {', '.join(METHODS)} are used here", allowed=METHODS)
     if method == "POST":
         _check_content(headers)
-    return Question(server, method)
+    hints = (contract.MCP_METHOD, contract.MCP_NAME, contract.MCP_PROTOCOL_VERSION)
+    return Question(server, method, *map(headers.get, hints))
 
 
 def check_body(headers: Headers, question: Question, length: int) -> None:
@@ -157,18 +164,16 @@ def check_body(headers: Headers, question: Question, length: int) -> None:
         raise InvalidRequest("the message did not come along whole; it is not judged in part")
 
 
-def compare(headers: Headers, message: Message) -> None:
+def compare(question: Question, message: Message) -> None:
     """Hold the client's Mcp-* headers to the message (MCP 2026-07-28, SEP-2243); raises HeaderMismatch.
 
     They are hints for those in between, and never believed.
     """
-    method = headers.get(contract.MCP_METHOD)
-    if method is not None and method != (message.method or ""):
+    if question.mcp_method is not None and question.mcp_method != (message.method or ""):
         raise HeaderMismatch("the header Mcp-Method does not agree with the body")
-    name = headers.get(contract.MCP_NAME)
-    if name is not None and _decoded(name) != message.name:
+    if question.mcp_name is not None and _decoded(question.mcp_name) != message.name:
         raise HeaderMismatch("the header Mcp-Name does not agree with the body")
-    if message.version and headers.get(contract.MCP_PROTOCOL_VERSION) not in {None, message.version}:
+    if message.version and question.mcp_version not in {None, message.version}:
         raise HeaderMismatch("the header MCP-Protocol-Version does not agree with the body")
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from auth_server import contract
 from auth_server.errors import (
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 HeaderPairs = list[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One HTTP response, ready for ASGI."""
 
     status: int
@@ -75,6 +74,21 @@ _CARRIED = frozenset({401, 403, 503})
 MAX_ID = 256
 
 
+def caller_headers(identity: Identity) -> HeaderPairs:
+    """Return what a 200 says of who asks, alike for all of their calls.
+
+    An absent header would let a client's own of that name through some proxies, so none is left out.
+    """
+    username = contract.encode(identity.username).encode()
+    return [
+        (contract.USER, username),
+        (contract.USERNAME, username),
+        (contract.EMAIL, contract.encode(identity.email).encode()),
+        (contract.CLIENT_ID, contract.encode(identity.client_id).encode()),
+        (contract.AUTH_METHOD, identity.method.value.encode()),
+    ]
+
+
 def call_headers(
     target: Target, *, scopes: Iterable[str], groups: Iterable[str], tools: list[str]
 ) -> HeaderPairs:
@@ -89,23 +103,9 @@ def call_headers(
     ]
 
 
-def allowed(identity: Identity, call: HeaderPairs, more: HeaderPairs) -> Answer:
-    """Return 200 with every identity header, empty where there is nothing to say, and those of the call.
-
-    An absent header would let a client's own of that name through some proxies, so none is left out.
-    """
-    username = contract.encode(identity.username).encode()
-    headers = [
-        (contract.USER, username),
-        (contract.USERNAME, username),
-        (contract.EMAIL, contract.encode(identity.email).encode()),
-        (contract.CLIENT_ID, contract.encode(identity.client_id).encode()),
-        (contract.AUTH_METHOD, identity.method.value.encode()),
-        *call,
-        *more,
-        (b"content-length", b"0"),
-    ]
-    return Answer(200, headers)
+def allowed(caller: HeaderPairs, call: HeaderPairs) -> Answer:
+    """Return 200 with these headers."""
+    return Answer(200, [*caller, *call, (b"content-length", b"0")])
 
 
 def refused(refusal: Refusal, about: About, *, now: float) -> Answer:
@@ -140,7 +140,7 @@ def for_nginx(answer: Answer, about: About, more: HeaderPairs) -> Answer:
     if answer.status == 401 and about.sign_in:  # noqa: PLR2004 - this module knows status codes
         told.append((contract.AUTH_LOCATION, about.sign_in.encode()))
     status = answer.status if answer.status in _CARRIED else 403
-    return replace(answer, status=status, headers=[*answer.headers, *told])
+    return answer._replace(status=status, headers=[*answer.headers, *told])
 
 
 def error_body(refusal: Refusal, about: About, *, timestamp: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from auth_server import contract
@@ -22,7 +22,7 @@ from auth_server.validate import message, request, responses
 if TYPE_CHECKING:
     from auth_server.config.settings import Settings
     from auth_server.headers import RawHeaders
-    from auth_server.identity.identify import Identifier
+    from auth_server.identity.identify import Identifier, Known
     from auth_server.model import Identity
     from auth_server.policy.grants import Policy
     from auth_server.policy.watcher import PolicyFile
@@ -33,7 +33,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("auth_server")
 
 # Per worker.
+SENDERS_BYTES = 8 * 1024 * 1024
 DECISIONS_BYTES = 4 * 1024 * 1024
+
+# What differs from one request of a client to its next, and is read at each or not at all.
+_CHANGING = frozenset(
+    {b"content-length", contract.ORIGINAL_LENGTH, contract.REQUEST_ID, b"traceparent", b"tracestate"}
+)
 
 # Longer ones are repeated nowhere: an answer's headers have to fit into nginx's buffer.
 MAX_PATH = 1024
@@ -43,11 +49,24 @@ _PAGE = re.compile(r"\btext/html\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class Sender:
+    """What a client's headers say, alike each time that it sends them, and what an answer says of it."""
+
+    question: Question
+    known: Known
+    headers: HeaderPairs
+
+    @property
+    def size(self) -> int:
+        """Estimate the bytes that keeping this costs."""
+        return 1000 + self.known.size + sum(100 + len(value) for _, value in self.headers)
+
+
+class Caller(NamedTuple):
     """Somebody who is known and asks for something, before it is known what."""
 
     headers: Headers
-    question: Question
+    sender: Sender
     identity: Identity
 
 
@@ -59,8 +78,9 @@ class Decision:
     size: int
 
 
-# A call, the scopes and groups of who asks, and the digest of the policy: all that a decision depends on.
-_Rights = tuple[Target, tuple[str, ...], tuple[str, ...], str]
+# A server, what is asked of it, the scopes and groups of who asks, and the digest of the policy: all that a
+# decision depends on.
+_Rights = tuple[str, "Message", tuple[str, ...], tuple[str, ...], str]
 
 
 class Validator:
@@ -72,6 +92,7 @@ class Validator:
         self._site = request.Site.of(settings.gateway_url, settings.allowed_hosts)
         self._identifier = identifier
         self._policy_file = policy_file
+        self._senders: Cache[bytes, Sender] = Cache(SENDERS_BYTES)
         self._decisions: Cache[_Rights, Decision] = Cache(DECISIONS_BYTES)
 
     async def caller(self, raw: RawHeaders, *, now: float, listener: str = "") -> Caller | Answer:
@@ -81,12 +102,11 @@ class Validator:
         """
         headers = Headers(raw)
         try:
-            question = request.read(headers, self._site, listener=listener)
-            identity = await self._identifier.identify(credential(headers), headers, now=now)
-            cognito_claims.check_resource(identity, self._gateway_url, question.server)
+            sender = await self._sender(headers, now, listener)
+            identity = await self._identifier.now(sender.known, now=now)
         except Exception as error:  # noqa: BLE001 - whatever cannot be judged is not let through
             return self._refused(error, headers, now=now)
-        return Caller(headers, question, identity)
+        return Caller(headers, sender, identity)
 
     def welcome(self, caller: Caller, *, now: float) -> Answer:
         """Answer whether this caller may send anything: that takes a grant on the server. Never raises."""
@@ -99,25 +119,37 @@ class Validator:
         """Decide on the message and return the response for it. Never raises: what fails is a 503."""
         rpc_id, asked = "", message.NOTHING
         try:
-            request.check_body(caller.headers, caller.question, len(body))
+            request.check_body(caller.headers, caller.sender.question, len(body))
             if body:
                 envelope = message.parse(body)
                 rpc_id = envelope.id
                 asked = message.describe(envelope)
-            request.compare(caller.headers, asked)
+            request.compare(caller.sender.question, asked)
             return self._decided(caller, asked)
         except Exception as error:  # noqa: BLE001 - see above
             return self._refused(error, caller.headers, now=now, rpc_id=rpc_id, asked=asked)
 
+    async def _sender(self, headers: Headers, now: float, listener: str) -> Sender:
+        """Read the headers, unless the same ones were read before, from whom they still prove to come."""
+        digest = headers.digest(without=_CHANGING)
+        sender = self._senders.get(digest)
+        if sender is None or not self._identifier.still_holds(sender.known, now=now):
+            question = request.read(headers, self._site, listener=listener)
+            known = await self._identifier.verified(credential(headers), headers, now=now)
+            cognito_claims.check_resource(known.identity, self._gateway_url, question.server)
+            told = [*responses.caller_headers(known.identity), *_for_backend(headers)]
+            sender = Sender(question, known, told)
+            self._senders.put(digest, sender)
+        return sender
+
     def _decided(self, caller: Caller, asked: Message) -> Answer:
-        identity, policy = caller.identity, self._policy_file.policy
-        target = Target(caller.question.server, asked.method, asked.names)
-        rights = (target, identity.scopes, identity.groups, policy.digest)
+        sender, identity, policy = caller.sender, caller.identity, self._policy_file.policy
+        rights = (sender.question.server, asked, identity.scopes, identity.groups, policy.digest)
         decision = self._decisions.get(rights)
         if decision is None:
-            decision = _decide(policy, identity, target)
+            decision = _decide(policy, identity, sender.question.server, asked)
             self._decisions.put(rights, decision)
-        return responses.allowed(identity, decision.headers, _told(asked, caller.headers))
+        return responses.allowed(sender.headers, decision.headers)
 
     def _refused(
         self,
@@ -145,7 +177,7 @@ class Validator:
             described = grants.describe(Target(server, asked.method, asked.names))
             fields |= {"server": server, "target": contract.encode(described[:300])}
         log.info("refused", extra={"fields": fields})
-        return responses.for_nginx(answer, about, _told(asked, headers))
+        return responses.for_nginx(answer, about, [*_for_log(asked), *_for_backend(headers)])
 
     def _about(self, headers: Headers, rpc_id: str) -> responses.About:
         server = "".join(headers.every(contract.MCP_SERVER)[:1])
@@ -172,8 +204,9 @@ class Validator:
         return f"{self._gateway_url}{contract.LOGIN}?redirect={quote(here, safe='')}"
 
 
-def _decide(policy: Policy, identity: Identity, target: Target) -> Decision:
+def _decide(policy: Policy, identity: Identity, server: str, asked: Message) -> Decision:
     """Judge the call; raises Forbidden with the scope that would help, where a token could carry one."""
+    target = Target(server, asked.method, asked.names)
     scopes = policy.effective_scopes(identity)
     decision = grants.decide(policy, scopes, target)
     if isinstance(decision, Denied):
@@ -181,7 +214,9 @@ def _decide(policy: Policy, identity: Identity, target: Target) -> Decision:
         raise Forbidden(code, decision.reason, scope=_scope_to_ask_for(policy, identity, target))
     tools = grants.allowed_tools(policy, scopes, target.server)
     headers = responses.call_headers(target, scopes=scopes, groups=identity.groups, tools=tools)
+    headers += _for_log(asked)
     texts = [
+        asked.version,
         *(name.value for name in target.names),
         *scopes,
         *identity.groups,
@@ -201,16 +236,20 @@ def _scope_to_ask_for(policy: Policy, identity: Identity, target: Target) -> str
     return next((scope for scope in grants.scopes_allowing(policy, target) if "/" in scope), "")
 
 
-def _told(asked: Message, headers: Headers) -> HeaderPairs:
-    """Return what nginx does with a request: what its log says of it, and the cookies that go on."""
+def _for_log(asked: Message) -> HeaderPairs:
+    """Return what nginx's log says of a message."""
     told = []
     if asked.method is not None:
         told.append((contract.LOG_METHOD, asked.method.encode()))
     if asked.name:
         told.append((contract.LOG_NAME, contract.encode(asked.name).encode()))
-    if cookies := headers.every(contract.COOKIE):
-        told.append((contract.BACKEND_COOKIE, without_ours(cookies).encode("latin-1")))
     return told
+
+
+def _for_backend(headers: Headers) -> HeaderPairs:
+    """Return the cookies that go on."""
+    cookies = headers.every(contract.COOKIE)
+    return [(contract.BACKEND_COOKIE, without_ours(cookies).encode("latin-1"))] if cookies else []
 
 
 def _is_person(headers: Headers) -> bool:

@@ -1,6 +1,7 @@
 """The benchmark's harness against real servers: it counts right answers, and only those."""
 
 import contextlib
+import shutil
 import socketserver
 import tempfile
 import threading
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import constant_rate, credentials, load, messages, njs, policies, servers, streams
+from auth_server import contract
+from auth_server.gateway.nginx import find_nginx
+from bench import constant_rate, credentials, load, messages, policies, servers, streams
 from bench.credentials import Credentials
 from bench.load import WrongAnswerError
 from bench.processes import Server
@@ -65,7 +68,7 @@ def call(signed: Credentials, *, tool: str = policies.TOOLS[7]) -> bytes:
 def test_one_row_is_measured_through_the_real_gateway(shop: Workshop, signed: Credentials) -> None:
     """wrk's answers are counted; the processor times of nginx and of the sidecar stand beside them."""
     sent = load.write(shop.folder, [call(signed)])
-    with shop.gateway("gateway", DECISION_TTL="0") as gateway:
+    with shop.gateway("gateway") as gateway:
         until_it_answers(gateway, sent)
         run = load.run(gateway, sent, 1)
         refused = load.write(shop.folder, [call(signed, tool=policies.FORBIDDEN_TOOL)], status=403)
@@ -90,15 +93,36 @@ def test_a_refused_call_is_no_throughput(shop: Workshop, signed: Credentials) ->
             load.run(gateway, mixed, 1)
 
 
-def test_the_script_is_measured_alone(shop: Workshop, signed: Credentials) -> None:
-    """Each part of mcp.js, and the whole, ends in 204 where the auth subrequest would begin."""
-    with njs.server(shop.folder) as nginx:
-        for path in njs.PARTS.values():
-            whole = call(signed).replace(b" /bench/mcp ", f" {path} ".encode(), 1)
-            assert load.probe(nginx, load.write(shop.folder, [whole], status=204))
-        twice = messages.tools_call(130).replace(b'"id":1', b'"id":1,"id":2')
-        refused = messages.post(messages.bearer(signed.tokens[0]), twice)
-        assert load.probe(nginx, load.write(shop.folder, [refused], status=400)), "inspect() is at work"
+def test_the_sidecar_is_asked_what_nginx_asks_it(shop: Workshop, signed: Credentials) -> None:
+    """A question that the benchmark writes by hand has the headers, and the answer, of one that nginx asks."""
+    bearer = messages.bearer(signed.tokens[0])
+    body, other = messages.tools_call(130), messages.tools_call(130, tool=policies.FORBIDDEN_TOOL)
+    with shop.sidecar("sidecar") as sidecar:
+        allowed = load.write(shop.folder, [messages.validate(bearer, body)])
+        until_it_answers(sidecar, allowed)
+        assert b"x-tool-name: tool_07" in load.probe(sidecar, allowed)
+        load.probe(sidecar, load.write(shop.folder, [messages.validate(bearer, other)], status=403))
+    named = {line.split(b":")[0].lower() for line in allowed.first.split(b"\r\n\r\n")[0].split(b"\r\n")[1:]}
+    assert named >= {*contract.SAID_BY_NGINX, b"host", b"content-length"}
+
+
+def test_another_nginx_is_measured_by_the_same_command(
+    shop: Workshop, signed: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BENCH_NGINX names a command and BENCH_NGINX_MODULES its modules; the gateway runs on it unchanged."""
+    assert shop.other_nginx() is None
+    binary, module = find_nginx()
+    copy = shutil.copy(binary, shop.folder / "another")
+    monkeypatch.setenv("BENCH_NGINX", f"env -u LANG {copy}")
+    monkeypatch.setenv("BENCH_NGINX_MODULES", str(Path(module).parent))
+    other = shop.other_nginx()
+    assert other is not None
+    assert other.nginx_version() == shop.nginx_version()
+    sent = load.write(shop.folder, [call(signed)])
+    with other.gateway("gateway") as gateway:
+        until_it_answers(gateway, sent)
+        (worker,) = gateway.processes("nginx: worker")
+        assert Path(f"/proc/{worker}/exe").readlink() == copy
 
 
 def test_who_waits_behind_a_slow_answer_is_counted_with_the_wait(tmp_path: Path) -> None:
