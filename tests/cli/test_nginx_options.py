@@ -5,6 +5,7 @@ import argparse
 import pytest
 
 from auth_server.cli import nginx_options
+from auth_server.config.settings import Settings
 
 
 def parsed(*words: str) -> argparse.Namespace:
@@ -40,26 +41,20 @@ def test_an_address(listen: str, kept: str, url: str) -> None:
             ("--listen", text)
             for text in ("here", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "a;b:80", "::1:80")
         ),
-        *(("--max-body-size", text) for text in ("0", "4g", "-1", "4 m", "1234567890k")),
         *(("--nginx-workers", text) for text in ("0", "many", "")),
         ("--workers", "0"),
     ],
 )
 def test_what_nginx_would_not_take(words: tuple[str, str]) -> None:
-    """What could be no address, size or number of workers never gets into a configuration."""
+    """What could be no address or number of workers never gets into a configuration."""
     with pytest.raises(argparse.ArgumentError):
         parsed(*words)
 
 
 def test_the_plan() -> None:
     """What is asked for is planned; without options, one worker of the sidecar and as many of nginx as it likes."""
-    plan = nginx_options.plan(
-        parsed("--max-body-size", "512K", "--nginx-workers", "2"), [], "http://localhost:8080"
-    )
-    assert (plan.listen, plan.workers, plan.nginx_workers, plan.max_body_size) == (
-        "127.0.0.1:8080",
-        1,
-        "2",
-        "512K",
-    )
+    settings = Settings(pools=(), max_body_size=512 * 1024)
+    plan = nginx_options.plan(parsed("--nginx-workers", "2"), [], settings)
+    assert (plan.listen, plan.workers, plan.nginx_workers) == ("127.0.0.1:8080", 1, "2")
+    assert plan.settings is settings
     assert parsed().nginx_workers == "auto"
