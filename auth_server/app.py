@@ -172,5 +172,5 @@ def _tell_of_its_end(task: asyncio.Task[None]) -> None:
 def from_environment() -> Sidecar:
     """Build the application from the environment: what each of several workers runs."""
     settings = Settings.from_environ(environment())
-    configure(settings.log_format, settings.log_level)
+    configure(settings)
     return create_app(settings)

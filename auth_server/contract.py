@@ -180,6 +180,7 @@ VALIDATE = "/validate"
 # The same question before the message came: by the headers alone.
 VALIDATE_HEADERS = "/validate/headers"
 
+HOME = "/"
 LOGIN = "/oauth2/login/cognito"
 CALLBACK = "/oauth2/callback/cognito"
 LOGOUT = "/oauth2/logout/cognito"
@@ -187,9 +188,15 @@ SESSION = "/session"
 ASSETS = "/assets/"
 WELL_KNOWN = "/.well-known/oauth-"
 
+# What nginx takes to the sidecar's own pages: these paths, and all that begin so.
+PAGES = (HOME, SESSION, LOGIN, CALLBACK, LOGOUT)
+PAGE_PREFIXES = (ASSETS, WELL_KNOWN)
+
 # A name is what a URL's first segment may be: lower case, since nginx and the policy compare differently.
 SERVER_NAME_PATTERN = "[a-z0-9][a-z0-9._-]{0,127}"
-RESERVED_SERVER_NAMES = frozenset({"assets", "oauth", "oauth2", "session", "health", "gateway"})
+RESERVED_SERVER_NAMES = frozenset(
+    {"oauth", "health", "gateway", *(path.split("/")[1] for path in (*PAGES[1:], *PAGE_PREFIXES))}
+)
 
 # A body below this is read before anybody asks who sends it.
 UNASKED_BYTES = 64 * 1024

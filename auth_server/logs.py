@@ -6,6 +6,10 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from auth_server.config.settings import Settings
 
 _ENCODER = json.JSONEncoder(default=str)
 
@@ -28,18 +32,18 @@ class Console(logging.Formatter):
         return " ".join([head, *(f"{key}={value}" for key, value in entry.items())])
 
 
-def configure(log_format: str, level: str) -> None:
-    """Send this product's log to standard error.
+def configure(settings: Settings) -> None:
+    """Send this product's log to standard error, as LOG_FORMAT and LOG_LEVEL say.
 
-    `log_format` is `json`, `console`, or empty: console on a terminal, json elsewhere.
+    Without a format: console on a terminal, json elsewhere.
     """
-    console = log_format == "console" or (not log_format and sys.stderr.isatty())
+    console = settings.log_format == "console" or (not settings.log_format and sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Console() if console else JsonLines())
     for name in ("auth_server", "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
-        logger.setLevel(level.upper())
+        logger.setLevel(settings.log_level.upper())
         logger.propagate = False
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from auth_server import logs
+from auth_server.config.settings import Settings
 
 
 def record(message: str = "refused", **fields: Any) -> logging.LogRecord:
@@ -64,7 +65,7 @@ def test_the_format(monkeypatch: pytest.MonkeyPatch, log_format: str, terminal: 
     logger = logging.getLogger("auth_server")
     kept = logger.handlers, logger.level, logger.propagate
     try:
-        logs.configure(log_format, "warning")
+        logs.configure(Settings(pools=(), log_format=log_format, log_level="warning"))
         logging.getLogger("auth_server.app").info("started")
         logging.getLogger("auth_server.app").warning("refused")
     finally:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from auth_server.cli import nginx_options
 from auth_server.cli.errors import CommandError
 from auth_server.config.settings import environment, some_settings
+from auth_server.gateway.nginx import SETTINGS
 
 if TYPE_CHECKING:
     import argparse
@@ -30,6 +31,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     environ = environment()
     gateway_url = nginx_options.url_of(arguments.listen).replace("//127.0.0.1:", "//localhost:")
-    settings = replace(some_settings(environ, "MAX_BODY_SIZE"), gateway_url=gateway_url)
+    settings = replace(some_settings(environ, *SETTINGS), gateway_url=gateway_url)
     asyncio.run(runner.run(nginx_options.plan(arguments, [], settings), environ))
     return 0

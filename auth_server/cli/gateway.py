@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = Settings.from_environ(environ)
     load(settings.scopes_file)
     open_store(settings.revocation_url).prepare()
-    configure(settings.log_format, settings.log_level)
+    configure(settings)
     servers = _with_credentials(
         [McpServer.parse(text) for text in arguments.server], arguments.forward_credentials
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from auth_server.cli.output import say
 from auth_server.config.settings import environment, some_settings
-from auth_server.gateway.nginx import Listener, gateway_conf
+from auth_server.gateway.nginx import SETTINGS, Listener, gateway_conf
 
 if TYPE_CHECKING:
     import argparse
@@ -35,9 +35,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the configuration, or put it in its place."""
-    settings = some_settings(environment(), "MAX_BODY_SIZE")
+    settings = some_settings(environment(), *SETTINGS)
     listener = Listener(arguments.listen, tuple(arguments.sidecar), arguments.ca_file)
-    text = gateway_conf(listener, max_body_size=settings.max_body_size)
+    text = gateway_conf(listener, settings)
     if arguments.write is None:
         say(text.rstrip("\n"))
         return 0

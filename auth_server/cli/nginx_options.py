@@ -45,8 +45,7 @@ def plan(arguments: argparse.Namespace, servers: list[McpServer], settings: Sett
     return Plan(
         listen=arguments.listen,
         servers=servers,
-        gateway_url=settings.gateway_url,
-        max_body_size=settings.max_body_size,
+        settings=settings,
         workers=arguments.workers,
         nginx_workers=arguments.nginx_workers,
     )

@@ -28,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal ends it; raises ConfigurationError before anything listens."""
     settings = Settings.from_environ(environment())
-    configure(settings.log_format, settings.log_level)
+    configure(settings)
     app = create_app(settings)  # every mistake is found before a worker starts
     many = arguments.workers > 1
     if arguments.uds:

@@ -42,7 +42,8 @@ async def run(plan: Plan, environ: Mapping[str, str]) -> None:
 
     `plan` says where to listen; its servers are replaced by the demo's.
     """
-    configure("console", "WARNING")
+    configure(replace(plan.settings, log_format="console", log_level="warning"))
+    gateway_url = plan.settings.gateway_url
     cognito, *mcp = _free_ports(1 + len(SERVERS))
     known = {name: generate_client_secret() for name in CONFIDENTIAL_CLIENTS}
     known |= {name: generate_password() for name in PEOPLE}
@@ -58,13 +59,13 @@ async def run(plan: Plan, environ: Mapping[str, str]) -> None:
         "COGNITO_ALLOWED_CLIENT_IDS": "demo-agent,demo-admin-agent,demo-cli",
         "SECRET_KEY": environ.get("SECRET_KEY", "") or secrets.token_urlsafe(32),
         "SCOPES_FILE": str(scopes_file()),
-        "GATEWAY_URL": plan.gateway_url,
+        "GATEWAY_URL": gateway_url,
         "LOG_LEVEL": "WARNING",
     }
     state = tempfile.TemporaryDirectory(prefix="mcp-demo-")
     settings.setdefault("REVOCATION_URL", f"sqlite://{state.name}/revocations.sqlite")
     stand_in = [sys.executable, "-m", "auth_server.demo.stand_in", "--port", str(cognito)]
-    stand_in += ["--gateway-url", plan.gateway_url, "--issuer-base", f"http://localhost:{cognito}"]
+    stand_in += ["--gateway-url", gateway_url, "--issuer-base", f"http://localhost:{cognito}"]
     companions = [
         supervisor.Child(
             "cognito", stand_in, {**environ, SECRETS: json.dumps(known)}, stop_signal=signal.SIGTERM
@@ -82,7 +83,7 @@ async def run(plan: Plan, environ: Mapping[str, str]) -> None:
     ]
 
     async def announce() -> None:
-        print(introduction(plan.gateway_url, issuer, known, scopes_file()), flush=True)  # noqa: T201 - what the demo is for
+        print(introduction(gateway_url, issuer, known, scopes_file()), flush=True)  # noqa: T201 - what the demo is for
 
     with state:
         await supervisor.run(

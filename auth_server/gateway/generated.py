@@ -50,7 +50,6 @@ _OWN_ERRORS: dict[str, Refusal] = {
     "@unknown_server": Forbidden(ErrorCode.SERVER_UNKNOWN, "this gateway has no server of that name"),
 }
 _WIDTH = 118
-_REFUSED = (400, 401, 403, 404, 405, 413, 421, 503)
 
 
 def files() -> dict[str, str]:
@@ -105,7 +104,8 @@ def _server() -> Iterator[str]:
         about = responses.About(request_id="$request_id")
         body = responses.error_body(refusal, about, timestamp="$mcp_timestamp")
         said = [f"return {responses.status_of(refusal)} '{body}';"]
-        yield from _location(place, _own_headers(refusal), said)
+        headers = {name: f'"{value}"' for name, value in responses.headers_of(refusal).items()}
+        yield from _location(place, headers, said)
 
 
 _REFUSED_HEADERS = {
@@ -120,19 +120,9 @@ def _refused() -> Iterator[str]:
     yield "error_page 500 = @unavailable;"
     location = _variable(contract.AUTH_LOCATION)
     yield f"if ({location}) {{ return 302 {location}; }}"
-    for status in _REFUSED:
+    for status in responses.statuses():
         told = f"{_variable(contract.AUTH_STATUS)} = {status}"
         yield f"if ({told}) {{ return {status} {_variable(contract.AUTH_ERROR_BODY)}; }}"
-
-
-def _own_headers(refusal: Refusal) -> dict[bytes, str]:
-    headers = {contract.AUTH_ERROR: refusal.code.value}
-    match refusal:
-        case WrongMethod(allowed=methods):
-            headers[contract.ALLOW] = f'"{", ".join(methods)}"'
-        case Unavailable(retry_after=seconds):
-            headers[contract.RETRY_AFTER] = str(seconds)
-    return headers
 
 
 def _location(place: str, headers: dict[bytes, str], lines: list[str]) -> Iterator[str]:
@@ -157,10 +147,9 @@ def _filled(directives: Iterable[str]) -> Iterator[str]:
 
 def _pages() -> Iterator[str]:
     """Yield the paths of the sidecar's own pages as expressions, without the slash before them."""
-    yield "$"
-    for path in (contract.SESSION, contract.LOGIN, contract.CALLBACK, contract.LOGOUT):
+    for path in contract.PAGES:
         yield f"{re.escape(path[1:])}$"
-    for prefix in (contract.ASSETS, contract.WELL_KNOWN):
+    for prefix in contract.PAGE_PREFIXES:
         yield re.escape(prefix[1:])
 
 

@@ -9,10 +9,14 @@ import ssl
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from auth_server.contract import RESERVED_SERVER_NAMES, SERVER_NAME_PATTERN
 from auth_server.errors import ConfigurationError, Mistake
+
+if TYPE_CHECKING:
+    from auth_server.config.settings import Settings
 
 _PACKAGE = Path(__file__).parent.parent
 _NAME = re.compile(SERVER_NAME_PATTERN)
@@ -39,6 +43,9 @@ http {{
     include gateway.conf;
 }}
 """
+
+# What of the settings `gateway_conf` needs.
+SETTINGS = ("MAX_BODY_SIZE",)
 
 # The buffer also holds the framing of chunks, and is taken up only as far as it is filled: twice the limit.
 _GATEWAY = """\
@@ -128,12 +135,11 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run: where to listen, the servers behind, and how many workers of each kind."""
+    """What to run: where to listen, the servers behind, the settings, and how many workers of each kind."""
 
     listen: str
     servers: list[McpServer]
-    gateway_url: str
-    max_body_size: int
+    settings: Settings
     workers: int = 1
     nginx_workers: str = "auto"
     access_log: str = "/dev/stdout gateway buffer=64k flush=1s"
@@ -162,15 +168,15 @@ def servers_conf(servers: list[McpServer]) -> str:
     return "\n".join(blocks + maps)
 
 
-def gateway_conf(listener: Listener, *, max_body_size: int) -> str:
-    """Return what of nginx's configuration depends on settings (`max_body_size` in bytes) and machine."""
+def gateway_conf(listener: Listener, settings: Settings) -> str:
+    """Return what of nginx's configuration depends on the settings and the machine."""
     return _GATEWAY.format(
         # One that does not answer is never set aside: the next is asked within the same request.
         sidecars="\n".join(f"    server {sidecar} max_fails=0;" for sidecar in listener.sidecars),
         listen=listener.listen,
         access_log=listener.access_log,
-        max_body_size=max_body_size,
-        buffer_size=2 * max_body_size,
+        max_body_size=settings.max_body_size,
+        buffer_size=2 * settings.max_body_size,
         ca_file=listener.ca_file,
     )
 
@@ -200,7 +206,7 @@ def write_configuration(state: Path, plan: Plan, module: str) -> Path:
     (state / "servers.conf").write_text(servers_conf(plan.servers))
     sidecars = (f"unix:{state}/auth-server.sock",)
     listener = Listener(plan.listen, sidecars, ca_file(), plan.access_log)
-    (state / "gateway.conf").write_text(gateway_conf(listener, max_body_size=plan.max_body_size))
+    (state / "gateway.conf").write_text(gateway_conf(listener, plan.settings))
     main = state / "nginx.conf"
     workers = plan.nginx_workers
     main.write_text(_MAIN.format(module=module, workers=workers, state=state, files=_open_files()))

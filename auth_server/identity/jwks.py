@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from auth_server.identity.jws import ALGORITHM, decode_base64url
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from auth_server.identity.jws import PublicKey
 
 MIN_BITS = 2048  # RFC 7518, section 3.3
 MAX_BITS = 16384  # what OpenSSL verifies with
@@ -22,7 +22,7 @@ class KeySetError(ValueError):
     """The document is not a key set, or holds no key that may verify a token."""
 
 
-def usable_keys(document: object) -> tuple[dict[str, RSAPublicKey], list[str]]:
+def usable_keys(document: object) -> tuple[dict[str, PublicKey], list[str]]:
     """Return the usable keys by kid, and a line for each key that was left out, saying why.
 
     `document` is parsed JSON. A key counts if it is RSA of 2048 bits or more with an odd exponent above 1,
@@ -34,7 +34,7 @@ def usable_keys(document: object) -> tuple[dict[str, RSAPublicKey], list[str]]:
         raise KeySetError("the key set is not a JSON object with an array “keys”")
     if len(entries) > MAX_KEYS:
         raise KeySetError(f"the key set holds more than {MAX_KEYS} keys")
-    keys: dict[str, RSAPublicKey] = {}
+    keys: dict[str, PublicKey] = {}
     twice: set[str] = set()
     skipped: list[str] = []
     for position, entry in enumerate(entries):
@@ -54,7 +54,7 @@ def usable_keys(document: object) -> tuple[dict[str, RSAPublicKey], list[str]]:
     return keys, skipped
 
 
-def _key(entry: object) -> tuple[str, RSAPublicKey]:
+def _key(entry: object) -> tuple[str, PublicKey]:
     if not isinstance(entry, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - the entry's JSON type
     kid = entry.get("kid")
@@ -74,7 +74,7 @@ def _key(entry: object) -> tuple[str, RSAPublicKey]:
     return kid, _public_key(_integer(entry, "n"), _integer(entry, "e"))
 
 
-def _public_key(modulus: int, exponent: int) -> RSAPublicKey:
+def _public_key(modulus: int, exponent: int) -> PublicKey:
     if not MIN_BITS <= modulus.bit_length() <= MAX_BITS:
         raise ValueError(f"the key has {modulus.bit_length()} bits; accepted are {MIN_BITS} to {MAX_BITS}")
     if exponent <= 1 or exponent % 2 == 0:

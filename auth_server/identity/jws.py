@@ -15,6 +15,8 @@ from auth_server.errors import ErrorCode, Unauthenticated
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+    PublicKey = RSAPublicKey  # what verifies a token: `jwks` makes it, and nobody else looks into it
+
 ALGORITHM = "RS256"
 
 # Cognito's kids have 44 characters; unknown ones are remembered, so they must not be large.
@@ -58,7 +60,7 @@ def parse(raw: str, *, max_length: int = 16384) -> Jws:
     return Jws(kid, payload, raw[: raw.rindex(".")].encode(), signature)
 
 
-def verify(jws: Jws, key: RSAPublicKey) -> bytes:
+def verify(jws: Jws, key: PublicKey) -> bytes:
     """Return the payload if `key` signed it with RS256 (RFC 7518, section 3.3).
 
     Raises Unauthenticated with INVALID_SIGNATURE where it did not.

@@ -25,9 +25,7 @@ from auth_server.identity.jwks import usable_keys
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-
-    from auth_server.identity.jws import Jws
+    from auth_server.identity.jws import Jws, PublicKey
     from auth_server.model import Pool
 
 log = logging.getLogger("auth_server")
@@ -101,7 +99,7 @@ class Keys:
         for key_set in self._sets:
             await key_set.aclose()
 
-    async def get(self, jws: Jws) -> tuple[RSAPublicKey, Pool]:
+    async def get(self, jws: Jws) -> tuple[PublicKey, Pool]:
         """Return the key that this token names, and the pool whose key it is.
 
         The pool is the one that the token says issued it, if that is a trusted one: only then may an unknown
@@ -119,7 +117,7 @@ class Keys:
         key = named.key(jws.kid) or await named.search(jws.kid)
         return key, named.pool
 
-    def holds(self, pool: Pool, kid: str, key: RSAPublicKey | None) -> bool:
+    def holds(self, pool: Pool, kid: str, key: PublicKey | None) -> bool:
         """Tell whether this very key is still in that pool's set, and the set not too old to use."""
         key_set = self._by_pool.get(pool.id)
         return key_set is not None and key is not None and key_set.key(kid) is key
@@ -133,7 +131,7 @@ class Keys:
         """Whether some pool's tokens can be verified. One pool that is down does not stop the others."""
         return any(key_set.has_keys for key_set in self._sets)
 
-    def _of_any(self, kid: str) -> tuple[RSAPublicKey, Pool]:
+    def _of_any(self, kid: str) -> tuple[PublicKey, Pool]:
         for key_set in self._sets:
             key = key_set.key(kid)
             if key is not None:
@@ -157,7 +155,7 @@ class KeySet:
     timing: Timing
     client: httpx.AsyncClient | None
     _own_client: httpx.AsyncClient | None = None
-    _keys: dict[str, RSAPublicKey] = field(default_factory=dict)
+    _keys: dict[str, PublicKey] = field(default_factory=dict)
     _fetched_at: float = -math.inf
     _next: float = -math.inf  # no fetch of its own accord before this
     _search_from: float = -math.inf  # no fetch for an unknown kid before this
@@ -171,12 +169,12 @@ class KeySet:
         """Whether there are keys that are not too old to use."""
         return self.timing.clock() - self._fetched_at <= self.timing.max_stale
 
-    def key(self, kid: str) -> RSAPublicKey | None:
+    def key(self, kid: str) -> PublicKey | None:
         """Return the key of that id, None where it is unknown or too old. Never waits."""
         key = self._keys.get(kid)
         return key if key is not None and self.has_keys else None
 
-    async def search(self, kid: str) -> RSAPublicKey:
+    async def search(self, kid: str) -> PublicKey:
         """Look for a key that is not here: causes at most one fetch, and waits for at most the one under way.
 
         Raises Unauthenticated where it is not in the set, Unavailable where there is no set.
@@ -274,7 +272,7 @@ class KeySet:
         else:
             self._succeeded(keys, skipped)
 
-    def _succeeded(self, keys: dict[str, RSAPublicKey], skipped: list[str]) -> None:
+    def _succeeded(self, keys: dict[str, PublicKey], skipped: list[str]) -> None:
         now = self.timing.clock()
         if self._counts.last_error is not None or keys.keys() != self._keys.keys():
             log.info("keys loaded", extra={"fields": {"pool": self.pool.id, "keys": len(keys)}})

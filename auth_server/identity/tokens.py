@@ -9,10 +9,9 @@ from auth_server.identity import cognito_claims, jws
 from auth_server.identity.cognito_claims import ID, Rules
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-
     from auth_server.config.settings import Settings
     from auth_server.identity.cognito_claims import Person, SignIn
+    from auth_server.identity.jws import PublicKey
     from auth_server.identity.keys import Keys
     from auth_server.model import Identity, Pool
 
@@ -23,7 +22,7 @@ class VerifiedToken:
 
     identity: Identity
     kid: str
-    key: RSAPublicKey
+    key: PublicKey
     pool: Pool
 
 
@@ -77,7 +76,7 @@ class Tokens:
         """The rules for the app client that signs people in. Its pool is the first, whatever others count."""
         return replace(self._rules, clients=frozenset({self._own_client}), token_uses=frozenset({ID}))
 
-    async def _opened(self, raw: str) -> tuple[jws.Jws, RSAPublicKey, Pool, bytes]:
+    async def _opened(self, raw: str) -> tuple[jws.Jws, PublicKey, Pool, bytes]:
         token = jws.parse(raw, max_length=self._max_length)
         key, pool = await self._keys.get(token)
         return token, key, pool, jws.verify(token, key)

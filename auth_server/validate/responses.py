@@ -116,17 +116,13 @@ def refused(refusal: Refusal, about: About, *, now: float) -> Answer:
         (b"content-type", "application/json"),
         (b"content-length", str(len(body))),
         (b"cache-control", "no-store"),
-        (contract.AUTH_ERROR, refusal.code.value),
+        *headers_of(refusal).items(),
     ]
     match refusal:
         case Unauthenticated():
             values.append((contract.WWW_AUTHENTICATE, _challenge(refusal, about)))
         case Forbidden(scope=scope) if scope:
             values.append((contract.WWW_AUTHENTICATE, _bearer(_insufficient_scope(refusal, about, scope))))
-        case WrongMethod(allowed=methods):
-            values.append((contract.ALLOW, ", ".join(methods)))
-        case Unavailable(retry_after=seconds):
-            values.append((contract.RETRY_AFTER, str(seconds)))
     return Answer(status, [(name, value.encode("ascii")) for name, value in values], body.encode())
 
 
@@ -164,9 +160,26 @@ def error_body(refusal: Refusal, about: About, *, timestamp: str) -> str:
     return f'{{"jsonrpc":"2.0","id":{rpc_id},"success":false,"error":{_COMPACT.encode(error)}}}'
 
 
+def headers_of(refusal: Refusal) -> dict[bytes, str]:
+    """Return what headers say of this refusal, whoever asked."""
+    headers = {contract.AUTH_ERROR: refusal.code.value}
+    match refusal:
+        case WrongMethod(allowed=methods):
+            headers[contract.ALLOW] = ", ".join(methods)
+        case Unavailable(retry_after=seconds):
+            headers[contract.RETRY_AFTER] = str(seconds)
+    return headers
+
+
 def status_of(refusal: Refusal) -> int:
     """Return the status that a client gets for this refusal."""
     return _kind(refusal)[0]
+
+
+def statuses() -> list[int]:
+    """Return every status that a refusal can have, but those of MCP servers that do not answer."""
+    judged = {status for kind, (status, _) in _KINDS.items() if not issubclass(kind, UpstreamUnavailable)}
+    return sorted(judged)
 
 
 def _kind(refusal: Refusal) -> tuple[int, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.routing import Route
 
-from auth_server.contract import ASSETS, CALLBACK, LOGIN, LOGOUT, SESSION
+from auth_server.contract import ASSETS, CALLBACK, HOME, LOGIN, LOGOUT, SESSION
 from auth_server.errors import NotHere, WrongMethod
 from auth_server.headers import Headers, listener
 from auth_server.validate.request import Site, check
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def routes(web: Web) -> list[Route]:
     """Return the routes for people and their commands; the last takes what no other does."""
     table: list[tuple[str, str, Handler]] = [
-        ("GET", "/", home.home),
+        ("GET", HOME, home.home),
         ("GET", LOGIN, login.login),
         ("GET", CALLBACK, login.callback),
         ("GET", LOGOUT, session.logout),

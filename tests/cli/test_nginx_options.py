@@ -56,5 +56,5 @@ def test_the_plan() -> None:
     settings = Settings(pools=(), max_body_size=512 * 1024)
     plan = nginx_options.plan(parsed("--nginx-workers", "2"), [], settings)
     assert (plan.listen, plan.workers, plan.nginx_workers) == ("127.0.0.1:8080", 1, "2")
-    assert plan.max_body_size == settings.max_body_size
+    assert plan.settings is settings
     assert parsed().nginx_workers == "auto"
