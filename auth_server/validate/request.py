@@ -160,7 +160,7 @@ def check_body(headers: Headers, question: Question, length: int) -> None:
             raise InvalidRequest(f"a {question.method} must not have a body: nobody would judge it")
     elif not length:
         raise InvalidRequest("the body is empty; expected one JSON-RPC message")
-    elif announced.isdecimal() and int(announced) != length:
+    elif announced not in {"", "chunked", str(length)}:
         raise InvalidRequest("the message did not come along whole; it is not judged in part")
 
 

@@ -446,7 +446,7 @@ def test_a_message_that_came_whole(announced: str) -> None:
     request.check_body(sent(x_original_length=announced), Question("time", "POST"), 5)
 
 
-@pytest.mark.parametrize("announced", ["4", "6", "0", "500000"])
+@pytest.mark.parametrize("announced", ["4", "6", "0", "500000", "9" * 5000, "+5", "5, 5"])
 def test_a_message_that_did_not_come_whole(announced: str) -> None:
     """Part of a message is no message."""
     with pytest.raises(InvalidRequest, match="did not come along whole"):
