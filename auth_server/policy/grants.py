@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -196,6 +197,7 @@ def _holds(grant: Grant, name: Name) -> bool:
     return name.value in patterns
 
 
+@lru_cache(maxsize=256)  # as many as one message names: each of them is asked about for each grant
 def _has_dot_segments(uri: str) -> bool:
     """Tell whether the URI, as written or percent-decoded (twice, as lax servers do), holds `.` or `..`."""
     once = unquote(uri)

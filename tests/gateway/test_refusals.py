@@ -547,6 +547,22 @@ def test_names_that_are_too_long(door: Door) -> None:
     door.refuses(door.post(body), *INVALID)
 
 
+def test_too_many_names(door: Door) -> None:
+    """Each name is judged against each grant: a message about hundreds of them is refused."""
+    uris = [f"doc://tree/{number}" for number in range(257)]
+    door.passes(rpc("subscriptions/listen", {"notifications": {"resourceSubscriptions": uris[:256]}}))
+    door.backend.reset()
+    answer = door.post(rpc("subscriptions/listen", {"notifications": {"resourceSubscriptions": uris}}))
+    door.refuses(answer, *INVALID)
+
+
+@pytest.mark.parametrize("character", ["\ufdfa", "\u0345\u0334"], ids=ascii)
+def test_keys_that_are_slow_to_compare(door: Door, character: str) -> None:
+    """Keys beside those that decide are held to a size: some of Unicode takes seconds to bring to its simplest form."""
+    keys = {f"{character * (900 // len(character))}{number}": 1 for number in range(990)}
+    door.refuses(door.post(json.dumps(call(**keys), ensure_ascii=False)), *INVALID)
+
+
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_bodies_that_nobody_would_judge(door: Door, method: str) -> None:
     """A GET or DELETE with a body is refused, also in chunks and with a crooked length."""

@@ -1,3 +1,4 @@
+import time
 from itertools import product
 
 import pytest
@@ -236,3 +237,17 @@ def test_every_kind_has_a_list_of_its_own() -> None:
         made = scopes_file.parse(f"a/b:\n- {{server: x, methods: ['*'], {granted}: [n]}}\n")
         target = Target("x", "any/method", (Name(asked, "n"),))
         assert isinstance(grants.decide(made, ("a/b",), target), Allowed) is (granted is asked)
+
+
+def test_a_message_about_many_resources_is_judged_at_once() -> None:
+    """However many scopes hold a prefix, each name is looked at once: a decision stays below 250 ms."""
+    text = "".join(
+        f"s{number}/x:\n- {{server: x, methods: [subscriptions/listen], resources: ['doc://*']}}\n"
+        for number in range(300)
+    )
+    made = scopes_file.parse(text)
+    names = [Name(Kind.RESOURCES, f"doc://{number}") for number in range(255)]
+    target = Target("x", "subscriptions/listen", (*names, Name(Kind.RESOURCES, "other://")))
+    began = time.process_time()
+    assert isinstance(grants.decide(made, [f"s{number}/x" for number in range(300)], target), Denied)
+    assert time.process_time() - began < 0.25
