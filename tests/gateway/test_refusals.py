@@ -842,6 +842,26 @@ def test_broken_header_lines(door: Door, case: str) -> None:
     door.refuses(door.send(honest.replace(b"Accept: ", BROKEN_LINES[case] + b"Accept: ", 1)), *INVALID)
 
 
+@pytest.mark.parametrize("character", [b"\x01", b"\x0b", b"\x1f", b"\x7f"], ids=ascii)
+@pytest.mark.parametrize("name", ["X-A", "Cookie", "Authorization"])
+def test_control_characters_in_headers(door: Door, name: str, character: bytes) -> None:
+    """nginx takes them and the sidecar's HTTP library does not: that is the client's mistake, and told as one."""
+    headers = ((name, b"Bearer a" + character + b"b"),)
+    door.refuses(door.post(CALL, replace={"Authorization": None}, headers=headers), *INVALID)
+
+
+@pytest.mark.parametrize("path", ["/session", "/"])
+def test_bodies_that_no_page_reads(door: Door, path: str) -> None:
+    """What nginx itself refuses to carry to a page is refused in the same words as elsewhere."""
+    door.refuses(door.post(b"x" * 100_000, target=path), 413, "BODY_TOO_LARGE")
+    door.refuses(door.post(b"zz\r\n", target=path, replace=CHUNKED), *INVALID)
+
+
+def test_broken_chunks_of_a_stranger(door: Door) -> None:
+    """Where the rest of a refused request breaks HTTP's rules, status, header and body still agree."""
+    door.refuses(door.post(b"zz\r\n", replace=CHUNKED | {"Authorization": None}), *INVALID)
+
+
 def test_bare_line_feeds(door: Door) -> None:
     """nginx takes a bare line feed for a line's end, and the backend sees it so as well."""
     honest = door.message(CALL)
