@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from auth_server import contract
 from auth_server.cache import Cache
-from auth_server.errors import ErrorCode, Forbidden, Refusal, Unavailable
+from auth_server.errors import ErrorCode, Forbidden, InvalidRequest, Refusal, Unavailable
 from auth_server.headers import Headers
 from auth_server.identity import cognito_claims
 from auth_server.identity.credentials import credential, without_ours
@@ -35,8 +35,10 @@ log = logging.getLogger("auth_server")
 # Per worker.
 DECISIONS_BYTES = 4 * 1024 * 1024
 
-# Longer ones are repeated nowhere: an answer's headers have to fit into nginx's buffer.
+# Longer ones are repeated nowhere: an answer's headers have to fit into nginx's buffer (sidecar.conf).
 MAX_PATH = 1024
+MAX_LOGGED = 300
+MAX_COOKIES = 16 * 1024
 
 _METADATA_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+=:@/-]*")
 _PAGE = re.compile(r"\btext/html\b", re.IGNORECASE)
@@ -117,7 +119,9 @@ class Validator:
         if decision is None:
             decision = _decide(policy, identity, target)
             self._decisions.put(rights, decision)
-        return responses.allowed(identity, decision.headers, _told(asked, caller.headers))
+        return responses.allowed(
+            identity, decision.headers, [*_for_log(asked), *_for_backend(caller.headers)]
+        )
 
     def _refused(
         self,
@@ -143,9 +147,9 @@ class Validator:
         if asked.method is not None:
             server = "".join(headers.every(contract.MCP_SERVER)[:1])
             described = grants.describe(Target(server, asked.method, asked.names))
-            fields |= {"server": server, "target": contract.encode(described[:300])}
+            fields |= {"server": server, "target": contract.encode(described[:MAX_LOGGED])}
         log.info("refused", extra={"fields": fields})
-        return responses.for_nginx(answer, about, _told(asked, headers))
+        return responses.for_nginx(answer, about, _for_log(asked))
 
     def _about(self, headers: Headers, rpc_id: str) -> responses.About:
         server = "".join(headers.every(contract.MCP_SERVER)[:1])
@@ -201,16 +205,22 @@ def _scope_to_ask_for(policy: Policy, identity: Identity, target: Target) -> str
     return next((scope for scope in grants.scopes_allowing(policy, target) if "/" in scope), "")
 
 
-def _told(asked: Message, headers: Headers) -> HeaderPairs:
-    """Return what nginx does with a request: what its log says of it, and the cookies that go on."""
+def _for_log(asked: Message) -> HeaderPairs:
+    """Return what nginx's log says of a message."""
     told = []
     if asked.method is not None:
         told.append((contract.LOG_METHOD, asked.method.encode()))
     if asked.name:
-        told.append((contract.LOG_NAME, contract.encode(asked.name).encode()))
-    if cookies := headers.every(contract.COOKIE):
-        told.append((contract.BACKEND_COOKIE, without_ours(cookies).encode("latin-1")))
+        told.append((contract.LOG_NAME, contract.encode(asked.name[:MAX_LOGGED]).encode()))
     return told
+
+
+def _for_backend(headers: Headers) -> HeaderPairs:
+    """Return the cookies that go on; raises InvalidRequest where nginx could not read them from an answer."""
+    cookies = headers.every(contract.COOKIE)
+    if sum(map(len, cookies)) > MAX_COOKIES:
+        raise InvalidRequest(f"the cookies are larger than {MAX_COOKIES // 1024} kB")
+    return [(contract.BACKEND_COOKIE, without_ours(cookies).encode("latin-1"))] if cookies else []
 
 
 def _is_person(headers: Headers) -> bool:

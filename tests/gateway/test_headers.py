@@ -110,6 +110,15 @@ def test_identity_of_an_agent(door: Door) -> None:
     assert unquote(seen.header("X-Allowed-Tools") or "").startswith("a,b c%,back\\slash,granted")
 
 
+@pytest.mark.parametrize("character", ["x", '"', "é", "日", "🕰"], ids=ascii)
+def test_the_longest_names(door: Door, character: str) -> None:
+    """The longest name that is judged fits into every header that tells of it, allowed or denied."""
+    name = "team-" + character * (8180 // len(character.encode()))
+    assert unquote(door.passes(call(name)).header("X-Tool-Name") or "") == name
+    door.backend.reset()
+    door.refuses(door.post(call(name[1:])), 403, "ACCESS_DENIED")
+
+
 def test_identity_of_a_user(door: Door) -> None:
     """A user's ID token gives name, address and groups, and the scopes that the groups map to."""
     door.token = mint("id")
@@ -223,6 +232,17 @@ def test_several_cookie_headers(door: Door) -> None:
     assert seen.header("X-Auth-Method") == "session_cookie"
     assert session not in str(seen.headers)
     assert sorted(re.split("; *", "; ".join(seen.every("Cookie")))) == ["a=1", "b=2"]
+
+
+def test_large_cookies(door: Door) -> None:
+    """Cookies pass up to 16 kB; above, the request is refused as what it is, and a stranger's is 401 as ever."""
+    many = tuple(("Cookie", f"c{number}={'x' * 4000}") for number in range(50))
+    assert len(door.passes(CALL, headers=many[:4]).header("Cookie") or "") > 16_000
+    door.backend.reset()
+    door.refuses(door.post(CALL, headers=many), 400, "REQUEST_INVALID")
+    answer = door.post(CALL, headers=many, replace={"Authorization": None})
+    door.refuses(answer, 401, "TOKEN_MISSING")
+    assert "resource_metadata=" in (answer.header("WWW-Authenticate") or "")
 
 
 def test_tokens_stay_here(door: Door) -> None:
