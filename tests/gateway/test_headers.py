@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import pytest
 from support import cognito, raw
 from support.backend import Backend, Exchange
-from support.door import Door, call, compact, cookie, mint, refusal, rpc
+from support.door import LIMIT, Door, call, compact, cookie, mint, refusal, rpc
 from support.gateway import environment, running
 from support.jwks_server import jwks_server_beside
 from support.waiting import until
@@ -550,4 +550,16 @@ def test_logs_hold_no_credential(door: Door) -> None:
     )
     until(lambda: '"path":"/time/mcp"' in door.gateway.log, "the access log")
     for secret in (door.token, session, "query-secret"):
+        assert secret not in door.gateway.log
+
+
+def test_logs_hold_no_query_where_something_fails(door: Door) -> None:
+    """What nginx says of a failed request names neither its query nor where it came from."""
+    referrer = (("Referer", "http://127.0.0.1/?key=referrer-secret"),)
+    target = "/gone/mcp?key=query-secret"
+    assert door.post(CALL, target=target, headers=referrer).status == 502
+    too_large: dict[str, str | None] = {"Content-Length": str(LIMIT + 1)}
+    assert door.send(door.message(b"", target=target, headers=referrer, replace=too_large)).status == 413
+    until(lambda: '"status":413' in door.gateway.log, "the access log")
+    for secret in ("query-secret", "referrer-secret"):
         assert secret not in door.gateway.log
