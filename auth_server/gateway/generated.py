@@ -94,6 +94,7 @@ def _server() -> Iterator[str]:
         f"auth_request_set {_variable(name)} $upstream_http_{_underscored(name)};"
         for name in (*contract.IDENTITY, *contract.TO_NGINX)
     )
+    yield "auth_request_set $auth_answered $upstream_status;\n"
     yield f'location ~ "^/(?:{"|".join(_pages())})" {{\n    include page.conf;\n}}\n'
     server = f"(?<mcp_server>{contract.SERVER_NAME_PATTERN})"
     yield f'location ~ "^/{server}(?:/|$)" {{\n    include mcp.conf;\n}}\n'
@@ -117,12 +118,14 @@ _REFUSED_HEADERS = {
 
 
 def _refused() -> Iterator[str]:
-    yield "error_page 500 = @unavailable;"
+    yield "error_page 400 = /gateway/malformed; error_page 500 = @unavailable;"
     location = _variable(contract.AUTH_LOCATION)
     yield f"if ({location}) {{ return 302 {location}; }}"
     for status in responses.statuses():
         told = f"{_variable(contract.AUTH_STATUS)} = {status}"
         yield f"if ({told}) {{ return {status} {_variable(contract.AUTH_ERROR_BODY)}; }}"
+    # The sidecar's HTTP library takes no control characters in headers; nginx does.
+    yield "if ($auth_answered = 400) { return 400; }"
 
 
 def _location(place: str, headers: dict[bytes, str], lines: list[str]) -> Iterator[str]:

@@ -7,6 +7,7 @@ dot segment counts as one, and so does what they could not agree upon.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from unicodedata import normalize
 from urllib.parse import unquote_plus
 
@@ -18,6 +19,7 @@ _PERCENT_U = re.compile(r"%u([0-9a-f]{4})", re.IGNORECASE)
 _SEPARATOR = re.compile("[\x00-\x1f\x7f/\\\\\u2044\u2215\u2216:=?#;&]")
 
 
+@lru_cache(maxsize=256)  # each name of a message is asked about for each grant
 def has_dot_segments(uri: str) -> bool:
     """Tell whether the URI, as written or decoded at any depth, holds the segment `.` or `..`."""
     for _ in range(_MAX_DECODINGS):

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 MAX_METHOD = 256
 MAX_NAMES = 8192  # bytes of all names of one message
+MAX_SUBSCRIPTIONS = 256
 MAX_MEMBERS = 1000  # of an object that decides
 MAX_KEY = 1000
+MAX_KEYS = 16 * 1024  # characters of all keys of such an object: each is compared in its simplest form
 MAX_ESCAPES = 100_000  # of a message that holds half a character
 
 # Below this an object's members may be kept before they are counted.
@@ -198,7 +200,7 @@ def _subscribed(notifications: Members) -> tuple[Name, ...]:
         uris = _STRINGS.decode(raw)
     except msgspec.DecodeError:
         raise InvalidRequest("resourceSubscriptions must be an array of URIs") from None
-    if sum(map(len, uris)) > MAX_NAMES:
+    if len(uris) > MAX_SUBSCRIPTIONS or sum(map(len, uris)) > MAX_NAMES:
         raise _too_long()
     return tuple(Name(Kind.RESOURCES, _fit(uri, "resourceSubscriptions")) for uri in dict.fromkeys(uris))
 
@@ -219,7 +221,7 @@ def _fit(text: str, key: str) -> str:
 
 
 def _too_long() -> InvalidRequest:
-    return InvalidRequest("the names in this message are too long to be judged")
+    return InvalidRequest("the names in this message are too many or too long to be judged")
 
 
 # ---------------------------------------------------------------------------------------------------- members
@@ -246,14 +248,15 @@ def _members(raw: bytes | msgspec.Raw, place: str = "the body") -> Members:
 
 
 def _counted(text: bytes) -> Members:
-    count = 0
+    count = length = 0
 
     def key_of(kind: type[_Key], key: str) -> _Key:
-        nonlocal count
+        nonlocal count, length
         count += 1
-        if count > MAX_MEMBERS or len(key) > MAX_KEY:
+        length += len(key)
+        if count > MAX_MEMBERS or length > MAX_KEYS:
             raise InvalidRequest(
-                f"more than {MAX_MEMBERS} members stand beside those that decide, or a key is too long"
+                f"more than {MAX_MEMBERS} members stand beside those that decide, or their keys are too long"
             )
         return kind(key)
 

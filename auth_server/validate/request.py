@@ -49,7 +49,10 @@ _JSON = re.compile(r'application/json(?:[ \t]*;[ \t]*charset="?utf-8"?)?[ \t]*',
 # Most paths: no percent sign, and no segment that is empty or begins with a dot.
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_~][A-Za-z0-9._~-]*)+")
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,=:@/%-]*")
-_AMBIGUOUS = re.compile(r"//|/\.\.?(?:/|$)|%(?:2[ef]|5c|3b|00|25|c[01])|%(?![0-9a-f]{2})|#", re.IGNORECASE)
+# Also what only lax readers take for a dot, a slash or an end: blanks after dots, controls, overlong UTF-8.
+_AMBIGUOUS = re.compile(
+    r"//|/\.\.?(?:[/%]|$)|%(?:[01]|2[35ef]|3[bf]|5c|7f|c[01]|e0%[89]|f0%8)|%(?![0-9a-f]{2})|#", re.IGNORECASE
+)
 _AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::[0-9]*)?")
 _LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|\[::1\]")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<authority>[^/?#]*)")

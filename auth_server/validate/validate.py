@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from auth_server import contract
 from auth_server.cache import Cache
-from auth_server.errors import ErrorCode, Forbidden, Refusal, Unavailable
+from auth_server.errors import ErrorCode, Forbidden, InvalidRequest, Refusal, Unavailable
 from auth_server.headers import Headers
 from auth_server.identity import cognito_claims
 from auth_server.identity.credentials import credential, without_ours
@@ -41,8 +41,10 @@ _CHANGING = frozenset(
     {b"content-length", contract.ORIGINAL_LENGTH, contract.REQUEST_ID, b"traceparent", b"tracestate"}
 )
 
-# Longer ones are repeated nowhere: an answer's headers have to fit into nginx's buffer.
+# Longer ones are repeated nowhere: an answer's headers have to fit into nginx's buffer (sidecar.conf).
 MAX_PATH = 1024
+MAX_LOGGED = 300
+MAX_COOKIES = 16 * 1024
 
 _METADATA_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+=:@/-]*")
 _PAGE = re.compile(r"\btext/html\b", re.IGNORECASE)
@@ -175,9 +177,9 @@ class Validator:
         if asked.method is not None:
             server = "".join(headers.every(contract.MCP_SERVER)[:1])
             described = grants.describe(Target(server, asked.method, asked.names))
-            fields |= {"server": server, "target": contract.encode(described[:300])}
+            fields |= {"server": server, "target": contract.encode(described[:MAX_LOGGED])}
         log.info("refused", extra={"fields": fields})
-        return responses.for_nginx(answer, about, [*_for_log(asked), *_for_backend(headers)])
+        return responses.for_nginx(answer, about, _for_log(asked))
 
     def _about(self, headers: Headers, rpc_id: str) -> responses.About:
         server = "".join(headers.every(contract.MCP_SERVER)[:1])
@@ -242,13 +244,15 @@ def _for_log(asked: Message) -> HeaderPairs:
     if asked.method is not None:
         told.append((contract.LOG_METHOD, asked.method.encode()))
     if asked.name:
-        told.append((contract.LOG_NAME, contract.encode(asked.name).encode()))
+        told.append((contract.LOG_NAME, contract.encode(asked.name[:MAX_LOGGED]).encode()))
     return told
 
 
 def _for_backend(headers: Headers) -> HeaderPairs:
-    """Return the cookies that go on."""
+    """Return the cookies that go on; raises InvalidRequest where nginx could not read them from an answer."""
     cookies = headers.every(contract.COOKIE)
+    if sum(map(len, cookies)) > MAX_COOKIES:
+        raise InvalidRequest(f"the cookies are larger than {MAX_COOKIES // 1024} kB")
     return [(contract.BACKEND_COOKIE, without_ours(cookies).encode("latin-1"))] if cookies else []
 
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import pytest
 from support import cognito, raw
 from support.backend import Backend, Exchange
-from support.door import Door, call, compact, cookie, mint, refusal, rpc
+from support.door import LIMIT, Door, call, compact, cookie, mint, refusal, rpc
 from support.gateway import environment, running
 from support.jwks_server import jwks_server_beside
 from support.waiting import until
@@ -108,6 +108,15 @@ def test_identity_of_an_agent(door: Door) -> None:
         "X-Tool-Name": "granted",
     }
     assert unquote(seen.header("X-Allowed-Tools") or "").startswith("a,b c%,back\\slash,granted")
+
+
+@pytest.mark.parametrize("character", ["x", '"', "é", "日", "🕰"], ids=ascii)
+def test_the_longest_names(door: Door, character: str) -> None:
+    """The longest name that is judged fits into every header that tells of it, allowed or denied."""
+    name = "team-" + character * (8180 // len(character.encode()))
+    assert unquote(door.passes(call(name)).header("X-Tool-Name") or "") == name
+    door.backend.reset()
+    door.refuses(door.post(call(name[1:])), 403, "ACCESS_DENIED")
 
 
 def test_identity_of_a_user(door: Door) -> None:
@@ -223,6 +232,17 @@ def test_several_cookie_headers(door: Door) -> None:
     assert seen.header("X-Auth-Method") == "session_cookie"
     assert session not in str(seen.headers)
     assert sorted(re.split("; *", "; ".join(seen.every("Cookie")))) == ["a=1", "b=2"]
+
+
+def test_large_cookies(door: Door) -> None:
+    """Cookies pass up to 16 kB; above, the request is refused as what it is, and a stranger's is 401 as ever."""
+    many = tuple(("Cookie", f"c{number}={'x' * 4000}") for number in range(50))
+    assert len(door.passes(CALL, headers=many[:4]).header("Cookie") or "") > 16_000
+    door.backend.reset()
+    door.refuses(door.post(CALL, headers=many), 400, "REQUEST_INVALID")
+    answer = door.post(CALL, headers=many, replace={"Authorization": None})
+    door.refuses(answer, 401, "TOKEN_MISSING")
+    assert "resource_metadata=" in (answer.header("WWW-Authenticate") or "")
 
 
 def test_tokens_stay_here(door: Door) -> None:
@@ -530,4 +550,16 @@ def test_logs_hold_no_credential(door: Door) -> None:
     )
     until(lambda: '"path":"/time/mcp"' in door.gateway.log, "the access log")
     for secret in (door.token, session, "query-secret"):
+        assert secret not in door.gateway.log
+
+
+def test_logs_hold_no_query_where_something_fails(door: Door) -> None:
+    """What nginx says of a failed request names neither its query nor where it came from."""
+    referrer = (("Referer", "http://127.0.0.1/?key=referrer-secret"),)
+    target = "/gone/mcp?key=query-secret"
+    assert door.post(CALL, target=target, headers=referrer).status == 502
+    too_large: dict[str, str | None] = {"Content-Length": str(LIMIT + 1)}
+    assert door.send(door.message(b"", target=target, headers=referrer, replace=too_large)).status == 413
+    until(lambda: '"status":413' in door.gateway.log, "the access log")
+    for secret in ("query-secret", "referrer-secret"):
         assert secret not in door.gateway.log

@@ -547,6 +547,22 @@ def test_names_that_are_too_long(door: Door) -> None:
     door.refuses(door.post(body), *INVALID)
 
 
+def test_too_many_names(door: Door) -> None:
+    """Each name is judged against each grant: a message about hundreds of them is refused."""
+    uris = [f"doc://tree/{number}" for number in range(257)]
+    door.passes(rpc("subscriptions/listen", {"notifications": {"resourceSubscriptions": uris[:256]}}))
+    door.backend.reset()
+    answer = door.post(rpc("subscriptions/listen", {"notifications": {"resourceSubscriptions": uris}}))
+    door.refuses(answer, *INVALID)
+
+
+@pytest.mark.parametrize("character", ["\ufdfa", "\u0345\u0334"], ids=ascii)
+def test_keys_that_are_slow_to_compare(door: Door, character: str) -> None:
+    """Keys beside those that decide are held to a size: some of Unicode takes seconds to bring to its simplest form."""
+    keys = {f"{character * (900 // len(character))}{number}": 1 for number in range(990)}
+    door.refuses(door.post(json.dumps(call(**keys), ensure_ascii=False)), *INVALID)
+
+
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_bodies_that_nobody_would_judge(door: Door, method: str) -> None:
     """A GET or DELETE with a body is refused, also in chunks and with a crooked length."""
@@ -677,6 +693,14 @@ TRAVERSALS = [
     "/time/%252e%252e/secret/mcp",
     "/time/%c0%ae%c0%ae/secret",
     "/time/%C0%AF",
+    "/time/%e0%80%ae%e0%80%ae/secret",
+    "/time/%F0%80%80%AF",
+    "/time/..%20/secret",
+    "/time/..%09",
+    "/time/mcp%0d%0aX-User:%20root",
+    "/time/mcp%7f",
+    "/time/mcp%23x",
+    "/time/mcp%3fx",
     "/time/mcp%00",
     "/time/%",
     "/time/%zz",
@@ -824,6 +848,26 @@ def test_broken_header_lines(door: Door, case: str) -> None:
     """Header lines that programs read differently, or that are too long, are refused."""
     honest = door.message(CALL, target="/time/" + "a" * 40_000 if case.endswith("line") else "/time/mcp")
     door.refuses(door.send(honest.replace(b"Accept: ", BROKEN_LINES[case] + b"Accept: ", 1)), *INVALID)
+
+
+@pytest.mark.parametrize("character", [b"\x01", b"\x0b", b"\x1f", b"\x7f"], ids=ascii)
+@pytest.mark.parametrize("name", ["X-A", "Cookie", "Authorization"])
+def test_control_characters_in_headers(door: Door, name: str, character: bytes) -> None:
+    """nginx takes them and the sidecar's HTTP library does not: that is the client's mistake, and told as one."""
+    headers = ((name, b"Bearer a" + character + b"b"),)
+    door.refuses(door.post(CALL, replace={"Authorization": None}, headers=headers), *INVALID)
+
+
+@pytest.mark.parametrize("path", ["/session", "/"])
+def test_bodies_that_no_page_reads(door: Door, path: str) -> None:
+    """What nginx itself refuses to carry to a page is refused in the same words as elsewhere."""
+    door.refuses(door.post(b"x" * 100_000, target=path), 413, "BODY_TOO_LARGE")
+    door.refuses(door.post(b"zz\r\n", target=path, replace=CHUNKED), *INVALID)
+
+
+def test_broken_chunks_of_a_stranger(door: Door) -> None:
+    """Where the rest of a refused request breaks HTTP's rules, status, header and body still agree."""
+    door.refuses(door.post(b"zz\r\n", replace=CHUNKED | {"Authorization": None}), *INVALID)
 
 
 def test_bare_line_feeds(door: Door) -> None:

@@ -1,3 +1,4 @@
+import time
 from itertools import product
 
 import pytest
@@ -210,3 +211,14 @@ def test_every_kind_has_a_list_of_its_own() -> None:
         made = scopes_file.parse(f"a/b:\n- {{server: x, methods: ['*'], {granted}: [n]}}\n")
         target = Target("x", "any/method", (Name(asked, "n"),))
         assert isinstance(grants.decide(made, ("a/b",), target), Allowed) is (granted is asked)
+
+
+def test_a_long_name_under_many_grants_is_judged_at_once() -> None:
+    """However many scopes hold a prefix, a name is looked through once: a decision stays below 250 ms."""
+    entry = "s{0}/x:\n- {{server: x, methods: [subscriptions/listen], resources: ['doc://*']}}\n"
+    made = scopes_file.parse("".join(map(entry.format, range(1000))))
+    names = [Name(Kind.RESOURCES, "doc://" + "%25" * 2700), Name(Kind.RESOURCES, "other://")]
+    target = Target("x", "subscriptions/listen", tuple(names))
+    began = time.process_time()
+    assert isinstance(grants.decide(made, [f"s{number}/x" for number in range(1000)], target), Denied)
+    assert time.process_time() - began < 0.25
