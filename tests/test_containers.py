@@ -18,8 +18,6 @@ OURS, _, COMPOSE_ONLY = EXAMPLE.partition("# ---- For docker-compose.yml alone")
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 # Read by the sidecar from .env itself, for an environment is shown to whoever may list it.
 SECRET = {"SECRET_KEY", "COGNITO_CLIENT_SECRET", "REVOCATION_URL"}
-# Another name of GATEWAY_URL, which nginx has to know as well.
-ALIAS = {"REGISTRY_URL"}
 # What the example shows both ways.
 BY_FILE = {"SECRET_KEY_FILE", "COGNITO_CLIENT_SECRET_FILE"}
 
@@ -53,7 +51,7 @@ def test_compose_hands_on_every_setting() -> None:
     """docker-compose.yml gives the sidecar every setting, but secrets, which the sidecar reads by itself."""
     services = yaml.safe_load(COMPOSE)["services"]
     for service in ("auth-server", "auth-server-2"):
-        expected = [setting.name for setting in SETTINGS if setting.name not in SECRET | ALIAS]
+        expected = [setting.name for setting in SETTINGS if setting.name not in SECRET]
         assert [name for name in services[service]["environment"] if "=" not in name] == expected
 
 

@@ -5,29 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from auth_server.model import Kind
+from auth_server.policy.patterns import NOTHING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from auth_server.model import Kind
     from auth_server.policy.patterns import Patterns
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One entry under a scope in scopes.yml; `line` is where it starts."""
+    """One entry under a scope in scopes.yml: its lists, and the line where it starts."""
 
     scope: str
     server: Patterns
     methods: Patterns
-    tools: Patterns
-    prompts: Patterns
-    resources: Patterns
+    lists: Mapping[Kind, Patterns]
     line: int
 
     def names(self, kind: Kind) -> Patterns:
         """Return the list that holds this grant's targets of that kind."""
-        if kind is Kind.TOOLS:
-            return self.tools
-        return self.prompts if kind is Kind.PROMPTS else self.resources
+        return self.lists.get(kind, NOTHING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,12 @@ def allowed_tools(policy: Policy, scopes: Iterable[str], server: str) -> list[st
     """Return the tools (names, `prefix*` or `*`) that may be called on this server, sorted."""
     grants = policy.grants(scopes, server)
     return sorted(
-        {tool for grant in grants if "tools/call" in grant.methods for tool in grant.tools.sources()}
+        {
+            tool
+            for grant in grants
+            if "tools/call" in grant.methods
+            for tool in grant.names(Kind.TOOLS).sources()
+        }
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from auth_server.model import Kind, Name, Target
+from auth_server.model import KIND_OF_METHOD, Kind, Name, Target
 from auth_server.policy.decision import Allowed
 from auth_server.policy.grants import HANDSHAKE_METHODS, decide, scopes_allowing
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from auth_server.policy.decision import Grant
     from auth_server.policy.grants import Policy
 
-# One list of a grant, the method that it is judged by, and what people call it.
-_NAMING = ((Kind.TOOLS, "tools/call"), (Kind.PROMPTS, "prompts/get"), (Kind.RESOURCES, "resources/read"))
+# The method that the names of each list are shown by: the first that there is.
+_NAMING = {kind: next(method for method, of in KIND_OF_METHOD.items() if of is kind) for kind in Kind}
 EVERY_OTHER = "*"
-_NAMING_METHODS = frozenset(method for _, method in _NAMING)
+_NAMING_METHODS = frozenset(_NAMING.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +95,12 @@ def _server(policy: Policy, scopes: tuple[str, ...], name: str) -> Server:
     held = list(policy.grants(scopes, name))
     sections = [
         Section(
-            title,
-            title.lower()[:-1],
+            kind.value.title(),
+            kind.value[:-1],
             method,
             _sorted(_named(policy, scopes, name, kind, method, every, held)),
         )
-        for title, (kind, method) in zip(("Tools", "Prompts", "Resources"), _NAMING, strict=True)
+        for kind, method in _NAMING.items()
     ]
     sections.append(Section("Other methods", "method", "", _sorted(_methods(every, held))))
     return Server(name, bool(held), tuple(section for section in sections if section.entries))

@@ -197,9 +197,7 @@ class _Parser:
             scope=scope,
             server=server,
             methods=lists["methods"],
-            tools=lists.get("tools", NOTHING),
-            prompts=lists.get("prompts", NOTHING),
-            resources=lists.get("resources", NOTHING),
+            lists={kind: lists[kind] for kind in Kind if kind in lists},
             line=node.start_mark.line + 1,
         )
         self._doubts(grant, node, entries["methods"][1])

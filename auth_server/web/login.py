@@ -76,12 +76,7 @@ async def callback(web: Web, request: WebRequest) -> Response:
         problem.target = pending.target
         raise
     await _replace_session(web, request)
-    cookie = mint(web, person, now=request.now)
-    request.keep_cookie(web.session_cookie, cookie, max_age=web.settings.session_max_age)
-    settings = web.settings
-    made = session_cookie.verify(
-        cookie, settings.secret_keys, max_age=settings.session_max_age, now=request.now
-    )
+    _, made = open_session(web, request, person)
     if web.groups is not None:
         await web.groups.keep(made, refresh_token, now=request.now)
     fields = {"user": contract.encode(made.username), "session": made.session_id}
@@ -89,8 +84,20 @@ async def callback(web: Web, request: WebRequest) -> Response:
     return answers.redirect(pending.target, status=303)
 
 
-def mint(web: Web, person: cognito_claims.Person, *, now: float) -> str:
-    """Return the cookie of a new session; raises Problem where it cannot be small enough."""
+def open_session(web: Web, request: WebRequest, person: cognito_claims.Person) -> tuple[str, Identity]:
+    """Give this browser a new session; return its cookie, and who that will speak for.
+
+    Raises Problem where the cookie cannot be small enough.
+    """
+    settings = web.settings
+    cookie = _mint(web, person, now=request.now)
+    request.keep_cookie(web.session_cookie, cookie, max_age=settings.session_max_age)
+    return cookie, session_cookie.verify(
+        cookie, settings.secret_keys, max_age=settings.session_max_age, now=request.now
+    )
+
+
+def _mint(web: Web, person: cognito_claims.Person, *, now: float) -> str:
     known = person.identity
     session = session_cookie.Session(
         known.username, known.groups, secrets.token_urlsafe(16), known.email, person.name

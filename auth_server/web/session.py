@@ -10,13 +10,12 @@ from urllib.parse import urlencode
 from auth_server import contract, strict_json
 from auth_server.contract import LOGOUT
 from auth_server.errors import ErrorCode, InvalidRequest, Unauthenticated, Unavailable
-from auth_server.identity import session_cookie
 from auth_server.identity.credentials import credential
 from auth_server.model import AuthMethod, BearerToken
 from auth_server.oauth.cognito import CognitoError
 from auth_server.stores import StoreError
 from auth_server.web import answers, problems
-from auth_server.web.login import end, mint
+from auth_server.web.login import end, open_session
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -46,11 +45,7 @@ async def create(web: Web, request: WebRequest) -> Response:
             "the token is bound to a resource, and a session counts for all; use one that is not bound",
         )
     await web.revocations.confirm(identity)
-    cookie = mint(web, person, now=request.now)
-    request.keep_cookie(web.session_cookie, cookie, max_age=web.settings.session_max_age)
-    made = session_cookie.verify(
-        cookie, web.settings.secret_keys, max_age=web.settings.session_max_age, now=request.now
-    )
+    cookie, made = open_session(web, request, person)
     fields = {"user": contract.encode(identity.username), "session": made.session_id}
     log.info("session opened", extra={"fields": fields})
     return answers.data(described(web, made) | {"cookie": {"name": web.session_cookie, "value": cookie}})

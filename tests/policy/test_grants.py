@@ -169,7 +169,7 @@ def test_a_call_is_described_as_people_write_it() -> None:
 def test_a_server_with_name_and_prefix_in_one_grant_is_found_by_both() -> None:
     """Compiled grants may name a server in several ways."""
     every = Patterns.compile(["*"])
-    grant = Grant("s", Patterns.compile(["a", "b", "c*"]), every, every, every, every, 1)
+    grant = Grant("s", Patterns.compile(["a", "b", "c*"]), every, dict.fromkeys(Kind, every), 1)
     made = Policy.compile({"s": [grant]}, {})
     assert [list(made.grants(("s",), server)) for server in ("a", "b", "cd", "d")] == [[grant]] * 3 + [[]]
     assert made.scopes_on("a") == ("s",)

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from auth_server.errors import ConfigurationError, Mistake
+from auth_server.model import Kind
 from auth_server.policy import scopes_file, yaml_nodes
 from auth_server.policy.decision import Grant
 from auth_server.policy.grants import Policy
@@ -124,7 +125,7 @@ def test_a_file_of_the_registry_loads_unchanged() -> None:
     made = scopes_file.parse(REGISTRY_LIKE)
     assert made.groups[GUID] == ("library-readers", "books-open/read")
     (anything,) = grants(made, "books-open/read", "whatever")
-    assert anything.tools.covers_all
+    assert anything.names(Kind.TOOLS).covers_all
     assert "GET" in anything.methods
     assert [grant.server.sources() for grant in grants(made, "library-readers", "api")] == [["api"]]
     assert grants(made, "library-readers", "agents") == []
@@ -385,7 +386,7 @@ def test_an_anchor_may_be_referred_to() -> None:
         "- {server: y, methods: *m, tools: *t}\n"
     )
     (first,), (second,) = grants(made, "a/b", "x"), grants(made, "a/b", "y")
-    assert first.tools is second.tools
+    assert first.names(Kind.TOOLS) is second.names(Kind.TOOLS)
 
 
 def test_aliases_multiply_neither_time_nor_space() -> None:
@@ -413,7 +414,7 @@ def test_names_outside_ascii_are_names() -> None:
     made = scopes_file.parse(
         "a/b:\n- {server: x, methods: [tools/call], tools: [změřit čas]}\ngroup_mappings: {Čtenáři: [a/b]}\n"
     )
-    assert "změřit čas" in grants(made, "a/b", "x")[0].tools
+    assert "změřit čas" in grants(made, "a/b", "x")[0].names(Kind.TOOLS)
 
 
 def test_a_policy_knows_its_text() -> None:
@@ -444,7 +445,7 @@ def test_a_large_file_loads() -> None:
         for scope in range(200)
     )
     made = scopes_file.parse(text)
-    assert "tool_49" in grants(made, "scope199/read", "s999")[0].tools
+    assert "tool_49" in grants(made, "scope199/read", "s999")[0].names(Kind.TOOLS)
 
 
 def read_mistake(path: Path) -> Mistake:
