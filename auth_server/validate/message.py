@@ -225,7 +225,7 @@ def _too_long() -> InvalidRequest:
 
 
 def _members(raw: bytes | msgspec.Raw, place: str = "the body") -> Members:
-    """Return the members of an object that decides: each key once, and none another spelling of one that decides."""
+    """Return an object's members: each key once, and none another spelling of one that decides."""
     members = _distinct(raw, place)
     if not _FAMILIAR.issuperset(members):
         for key in members:
@@ -243,7 +243,10 @@ def _distinct(raw: bytes | msgspec.Raw, place: str) -> Members:
 
 
 def _in_shortest_form(text: bytes) -> Members | None:
-    """Return the members of an object that comes out of an encoder as it was: so do most, unless a key stands twice."""
+    """Return the members of an object that an encoder writes back as it was; None of any other.
+
+    Most come so from their clients, and none in which a key stands twice.
+    """
     if len(text) > _SMALL:
         return None
     members = _MEMBERS.decode(text)
@@ -323,7 +326,7 @@ def _version(params: Members) -> str:
 
 
 def _id(members: Members) -> str:
-    """Return the id as JSON in ASCII; empty where it is neither string nor number (JSON-RPC 2.0, section 4)."""
+    """Return the id as JSON in ASCII; empty where it is no string or number (JSON-RPC 2.0, section 4)."""
     raw = members.get("id")
     if raw is None:
         return ""

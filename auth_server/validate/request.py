@@ -124,7 +124,7 @@ def check_origin(headers: Headers, site: Site) -> None:
 
 
 def read(headers: Headers, site: Site, *, listener: str = "") -> Question:
-    """Return what is asked, as far as the headers say it; raises a Refusal where they are not to be trusted."""
+    """Return what is asked, as far as the headers say it; raises a Refusal where they cannot be trusted."""
     path = check(headers, site, listener=listener)
     check_origin(headers, site)
     server = headers.get(contract.MCP_SERVER)
