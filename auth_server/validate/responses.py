@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -72,6 +73,8 @@ _KINDS: dict[type[Refusal], tuple[int, str]] = {
 _CARRIED = frozenset({401, 403, 503})
 
 MAX_ID = 256
+
+_UNQUOTABLE = re.compile(r"[^ -~]")
 
 
 def caller_headers(identity: Identity) -> HeaderPairs:
@@ -222,4 +225,4 @@ def _bearer(params: dict[str, str]) -> str:
 def _quotable(value: str) -> str:
     """Reduce to the characters of RFC 6750's error_description: printable ASCII but quote and backslash."""
     plain = value.translate({ord("“"): "'", ord("”"): "'", ord('"'): "'", ord("\\"): "/"})
-    return plain.encode("ascii", "replace").decode()
+    return _UNQUOTABLE.sub("?", plain)
