@@ -57,10 +57,11 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         domain="",
         secret_keys=(GOOD_KEY,),
         session_max_age=28800,
+        session_refresh=None,
         scopes_file=Path("scopes.yml"),
         gateway_url="http://localhost:8080",
         allowed_hosts=(),
-        decision_ttl=5,
+        max_body_size=4_194_304,
         revocation_url="",
         log_format="",
         log_level="info",
@@ -70,6 +71,12 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         max_token_length=16384,
     )
     assert found.warnings == ()
+
+
+def test_settings_made_by_hand_have_the_same_defaults() -> None:
+    """Where a program makes them itself, what it does not say is as in an empty environment."""
+    found = Settings.from_environ({"COGNITO_USER_POOL_ID": POOL})
+    assert Settings(found.pools) == found
 
 
 def test_the_table_gives_the_defaults_that_are_used() -> None:
@@ -198,10 +205,9 @@ def test_every_mistake_is_told_at_once() -> None:
             "SESSION_MAX_AGE: expected a whole number from 1 to 31536000, without a unit",
         ),
         ({"SESSION_MAX_AGE": "0"}, "SESSION_MAX_AGE: expected 1 to 31536000, found 0"),
-        ({"DECISION_TTL": "-1"}, "DECISION_TTL: expected a whole number"),
-        ({"DECISION_TTL": "\N{ARABIC-INDIC DIGIT FIVE}"}, "DECISION_TTL: expected a whole number"),
-        ({"DECISION_TTL": "9" * 5000}, "DECISION_TTL: expected a whole number"),
-        ({"DECISION_TTL": "301"}, "DECISION_TTL: expected 0 to 300, found 301"),
+        ({"JWKS_REFRESH": "-1"}, "JWKS_REFRESH: expected a whole number"),
+        ({"JWKS_REFRESH": "\N{ARABIC-INDIC DIGIT FIVE}"}, "JWKS_REFRESH: expected a whole number"),
+        ({"JWKS_REFRESH": "9" * 5000}, "JWKS_REFRESH: expected a whole number"),
         ({"MAX_AUTH_AGE": "0"}, "MAX_AUTH_AGE: expected 1 to"),
         ({"MAX_TOKEN_LENGTH": "5"}, "MAX_TOKEN_LENGTH: expected 1024 to 65536, found 5"),
         ({"REVOCATION_URL": "mysql://x"}, "REVOCATION_URL: expected sqlite:///path or redis://host:port/0"),
@@ -217,9 +223,29 @@ def test_a_mistake_names_the_setting_and_the_remedy(environ: dict[str, str], exp
     assert mistake(**environ).startswith(expected)
 
 
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("SESSION_MAX_AGE", 1, 31_536_000),
+        ("SESSION_REFRESH", 1, 31_536_000),
+        ("MAX_AUTH_AGE", 1, 31_536_000),
+        ("JWKS_REFRESH", 1, 86_400),
+        ("JWKS_MAX_STALE", 0, 31_536_000),
+        ("MAX_TOKEN_LENGTH", 1024, 65_536),
+    ],
+)
+def test_a_number_has_bounds(name: str, low: int, high: int) -> None:
+    """Both bounds are taken, and nothing beyond them."""
+    for value in (low, high):
+        assert getattr(read(**{name: str(value)}), name.lower()) == value
+    assert mistake(**{name: str(high + 1)}) == f"{name}: expected {low} to {high}, found {high + 1}"
+    if low:
+        assert mistake(**{name: str(low - 1)}) == f"{name}: expected {low} to {high}, found {low - 1}"
+
+
 def test_an_empty_value_is_not_given() -> None:
     """Compose files pass variables on that nobody set."""
-    assert read(DECISION_TTL="", COGNITO_DOMAIN=" ", COGNITO_ALLOWED_CLIENT_IDS="") == read()
+    assert read(JWKS_REFRESH="", COGNITO_DOMAIN=" ", COGNITO_ALLOWED_CLIENT_IDS="") == read()
 
 
 def test_values_are_read() -> None:
@@ -230,7 +256,7 @@ def test_values_are_read() -> None:
         COGNITO_TOKEN_USE="access",
         SESSION_MAX_AGE="60",
         SCOPES_FILE="/etc/scopes.yml",
-        DECISION_TTL="0",
+        MAX_BODY_SIZE="1m",
         REVOCATION_URL="sqlite:////var/lib/x.db",
         LOG_FORMAT="JSON",
         LOG_LEVEL="DEBUG",
@@ -244,7 +270,7 @@ def test_values_are_read() -> None:
         frozenset({"access"}),
         60,
     )
-    assert (found.scopes_file, found.decision_ttl) == (Path("/etc/scopes.yml"), 0)
+    assert (found.scopes_file, found.max_body_size) == (Path("/etc/scopes.yml"), 1_048_576)
     assert (found.revocation_url, found.log_format) == ("sqlite:////var/lib/x.db", "json")
     assert (found.log_level, found.jwks_refresh, found.jwks_max_stale) == ("debug", 1, 0)
     assert (found.max_auth_age, found.max_token_length) == (3600, 4096)
@@ -415,8 +441,8 @@ def test_a_setting_may_come_from_a_file(tmp_path: Path) -> None:
     file.write_text(f"{GOOD_KEY}\n")
     assert read(SECRET_KEY="-", SECRET_KEY_FILE=str(file)).secret_keys == (GOOD_KEY,)
     assert read(SECRET_KEY="", SECRET_KEY_FILE=str(file)).secret_keys == (GOOD_KEY,)
-    (tmp_path / "ttl").write_text("7\r\n")
-    assert read(DECISION_TTL_FILE=str(tmp_path / "ttl")).decision_ttl == 7
+    (tmp_path / "age").write_text("7\r\n")
+    assert read(SESSION_MAX_AGE_FILE=str(tmp_path / "age")).session_max_age == 7
 
 
 def test_a_setting_given_twice_is_refused(tmp_path: Path) -> None:
@@ -554,7 +580,7 @@ def test_the_environment_lies_over_dotenv(tmp_path: Path, monkeypatch: pytest.Mo
         "export GATEWAY_URL=https://a.example # public\n"
         "LOG_LEVEL=debug\n"
         "SECRET_KEY='from dotenv $HOME ${HOME}'\n"
-        "DECISION_TTL_FILE=/x\n"
+        "JWKS_REFRESH_FILE=/x\n"
         "NO_VALUE\n"
         "OTHER_FILE=/y\n",
     )
@@ -563,7 +589,7 @@ def test_the_environment_lies_over_dotenv(tmp_path: Path, monkeypatch: pytest.Mo
     for name, value in {
         "LOG_LEVEL": "error",
         "SECRET_KEY_FILE": "/z",
-        "DECISION_TTL": "1",
+        "JWKS_REFRESH": "1",
         "OTHER": "2",
     }.items():
         monkeypatch.setenv(name, value)
@@ -571,7 +597,7 @@ def test_the_environment_lies_over_dotenv(tmp_path: Path, monkeypatch: pytest.Mo
         "GATEWAY_URL": "https://a.example",
         "LOG_LEVEL": "error",
         "SECRET_KEY_FILE": "/z",
-        "DECISION_TTL": "1",
+        "JWKS_REFRESH": "1",
         "OTHER": "2",
         "OTHER_FILE": "/y",
     }

@@ -174,9 +174,10 @@ def test_nonsense(cookie: str) -> None:
     refused(cookie)
 
 
-def test_a_signed_time_beyond_reason() -> None:
-    """A time that is no date is SESSION_INVALID and no crash."""
-    refused(sign({"username": "ada", "groups": [], "sid": "s"}, now=10.0**18))
+@pytest.mark.parametrize("now", [10.0**12, 10.0**18, 1.8e19])
+def test_a_signed_time_beyond_reason(now: float) -> None:
+    """A time that is no date is SESSION_INVALID and no crash, whichever exception says that it is none."""
+    refused(sign({"username": "ada", "groups": [], "sid": "s"}, now=now))
 
 
 def test_a_cookie_that_no_browser_would_keep() -> None:
@@ -187,6 +188,20 @@ def test_a_cookie_that_no_browser_would_keep() -> None:
             [KEY],
             now=NOW,
         )
+
+
+def test_the_longest_cookie_that_browsers_keep() -> None:
+    """With the longer of its names it takes 4096 bytes at most; base64 has no text of exactly so many here."""
+    longest = 4096 - len("__Host-mcp_gateway_session=")
+    digits = "".join(hashlib.sha256(str(number).encode()).hexdigest() for number in range(120))
+    names = {
+        len(sign({"username": digits[:n], "groups": [], "sid": "s"})): digits[:n] for n in range(5000, 5600)
+    }
+    fits, too_long = names[longest - 1], names[longest + 1]
+    assert verify(session_cookie.mint(Session(fits, (), "s"), [KEY], now=NOW)).username == fits
+    refused(sign({"username": too_long, "groups": [], "sid": "s"}))
+    with pytest.raises(ValueError, match="does not fit"):
+        session_cookie.mint(Session(too_long, (), "s"), [KEY], now=NOW)
 
 
 @pytest.mark.parametrize("keys", [(), ("",), (KEY, "")])
