@@ -47,7 +47,15 @@ TESTS: dict[str, tuple[str, ...]] = {
 GENERATING = ("auth_server/contract.py", "auth_server/errors.py", "auth_server/validate/responses.py")
 
 # Imported once, for all the processes that are forked from this one: most of a short run is imports.
-PRELOADED = ("anyio.pytest_plugin", "cryptography.x509", "httpx", "itsdangerous", "jwt", "mcp.types", "msgspec")
+PRELOADED = (
+    "anyio.pytest_plugin",
+    "cryptography.x509",
+    "httpx",
+    "itsdangerous",
+    "jwt",
+    "mcp.types",
+    "msgspec",
+)
 PRELOADED += ("pydantic", "starlette.applications", "starlette.testclient", "uvicorn", "yaml", "xdist.plugin")
 
 
@@ -64,7 +72,9 @@ def survives(mutant: Mutant) -> tuple[Mutant, bool]:
         _copy(folder)
         source = (folder / mutant.file).read_bytes()
         (folder / mutant.file).unlink()
-        (folder / mutant.file).write_bytes(source[: mutant.start] + mutant.after.encode() + source[mutant.end :])
+        (folder / mutant.file).write_bytes(
+            source[: mutant.start] + mutant.after.encode() + source[mutant.end :]
+        )
         _mute()
         return mutant, _generated(folder, mutant.file) and passes(folder, TESTS[mutant.file])
 
@@ -118,7 +128,10 @@ def main() -> int:
             found = mutants(file)
             alive = [one for one, survived in pool.imap_unordered(survives, found) if survived]
         unknown = sorted(one for one in alive if one.key not in EQUIVALENT)
-        print(f"{file}: {len(found)} changes, {len(unknown)} unnoticed, {time.monotonic() - start:.0f} s", flush=True)
+        print(
+            f"{file}: {len(found)} changes, {len(unknown)} unnoticed, {time.monotonic() - start:.0f} s",
+            flush=True,
+        )
         for one in unknown:
             print(f"  {one}", flush=True)
         survivors += len(unknown)

@@ -103,7 +103,8 @@ class Sidecar:
     ) -> httpx.Response:
         """Ask /validate about a client's request; the arguments are those of `as_nginx_asks`."""
         asked = as_nginx_asks(message, *more, **headers)
-        return await self.client.request(asked.method, path, headers=asked.headers, content=asked.body)
+        headers_sent = [(name.encode(), value.encode("latin-1")) for name, value in asked.headers]
+        return await self.client.request(asked.method, path, headers=headers_sent, content=asked.body)
 
 
 def environment(scopes_file: Path, jwks_url: str, **changes: str) -> dict[str, str]:
