@@ -79,8 +79,9 @@ _METHOD = re.compile(r"[!-~]+")
 _INTEGER = re.compile(r"-?[0-9]+")
 # A decoder's mark for what it could not read stands for anything.
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
+# What begins with one certain character is found faster than what may begin in three ways.
 _BACKSLASHES = re.compile(
-    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    rb"\\(?:\\|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2}))"
 )
 
 Members = dict[str, msgspec.Raw]
