@@ -27,6 +27,7 @@ MAX_METHOD = 256
 MAX_NAMES = 8192  # bytes of all names of one message
 MAX_MEMBERS = 1000  # of an object that decides
 MAX_KEY = 1000
+MAX_KEYS = 16 * 1024  # characters of all its keys, which are compared letter by letter
 MAX_LONE_SURROGATES = 10_000
 
 # Below this an object's members may be kept before they are counted.
@@ -76,8 +77,8 @@ NAMING_MEMBER = {
 _METHOD = re.compile(r"[!-~]+")
 # A decoder's mark for what it could not read stands for anything.
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
-_BACKSLASHES = re.compile(
-    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+_SURROGATES = re.compile(
+    rb"\\u(?:[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|([dD][89a-fA-F][0-9a-fA-F]{2}))"
 )
 
 Members = dict[str, msgspec.Raw]
@@ -245,14 +246,14 @@ def _members(raw: bytes | msgspec.Raw, place: str = "the body") -> Members:
 
 
 def _counted(text: bytes) -> Members:
-    count = 0
+    count = length = 0
 
     def key_of(kind: type[_Key], key: str) -> _Key:
-        nonlocal count
-        count += 1
-        if count > MAX_MEMBERS or len(key) > MAX_KEY:
+        nonlocal count, length
+        count, length = count + 1, length + len(key)
+        if count > MAX_MEMBERS or length > MAX_KEYS:
             raise InvalidRequest(
-                f"more than {MAX_MEMBERS} members stand beside those that decide, or a key is too long"
+                f"more than {MAX_MEMBERS} members stand beside those that decide, or their keys are too long"
             )
         return kind(key)
 
@@ -341,4 +342,13 @@ def _without_lone_surrogates(body: bytes) -> bytes:
     """
     if body.count(b"\\ud") + body.count(b"\\uD") > MAX_LONE_SURROGATES:
         return body
-    return _BACKSLASHES.sub(lambda found: b"\\ufffd" if found[1] else found[0], body)
+    parts: list[bytes] = []
+    at = 0
+    while found := _SURROGATES.search(body, at):
+        before, escape = body[at : found.start()], b"\\ufffd" if found[1] else found[0]
+        at = found.end()
+        if (len(before) - len(before.rstrip(b"\\"))) % 2:  # an escaped backslash, and then text
+            escape = b"\\u"
+            at = found.start() + len(escape)
+        parts += before, escape
+    return b"".join((*parts, body[at:]))

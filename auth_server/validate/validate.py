@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from auth_server import contract
 from auth_server.cache import Cache
-from auth_server.errors import ErrorCode, Forbidden, Refusal, Unavailable
+from auth_server.errors import ErrorCode, Forbidden, InvalidRequest, Refusal, Unavailable
 from auth_server.headers import Headers
 from auth_server.identity import cognito_claims
 from auth_server.identity.credentials import credential, without_ours
@@ -40,8 +40,9 @@ _CHANGING = frozenset(
     {b"content-length", contract.ORIGINAL_LENGTH, contract.REQUEST_ID, b"traceparent", b"tracestate"}
 )
 
-# Longer ones are repeated nowhere: an answer's headers have to fit into nginx's buffer.
+# An answer's headers have to fit into nginx's buffer: a longer path is not repeated, longer cookies are refused.
 MAX_PATH = 1024
+MAX_COOKIES = 16 * 1024
 
 _METADATA_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+=:@/-]*")
 _PAGE = re.compile(r"\btext/html\b", re.IGNORECASE)
@@ -176,7 +177,7 @@ class Validator:
             described = grants.describe(Target(server, asked.method, asked.names))
             fields |= {"server": server, "target": contract.encode(described[:300])}
         log.info("refused", extra={"fields": fields})
-        return responses.for_nginx(answer, about, [*_for_log(asked), *_for_backend(headers)])
+        return responses.for_nginx(answer, about, _for_log(asked))
 
     def _about(self, headers: Headers, rpc_id: str) -> responses.About:
         server = "".join(headers.every(contract.MCP_SERVER)[:1])
@@ -246,9 +247,14 @@ def _for_log(asked: Message) -> HeaderPairs:
 
 
 def _for_backend(headers: Headers) -> HeaderPairs:
-    """Return the cookies that go on."""
+    """Return the cookies that go on; raises InvalidRequest where nginx could not take them from an answer."""
     cookies = headers.every(contract.COOKIE)
-    return [(contract.BACKEND_COOKIE, without_ours(cookies).encode("latin-1"))] if cookies else []
+    if not cookies:
+        return []
+    kept = without_ours(cookies)
+    if len(kept) > MAX_COOKIES:
+        raise InvalidRequest(f"the cookies are longer than {MAX_COOKIES} characters")
+    return [(contract.BACKEND_COOKIE, kept.encode("latin-1"))]
 
 
 def _is_person(headers: Headers) -> bool:
