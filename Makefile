@@ -5,8 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 ISSUERS := .state/issuers
 
-.PHONY: up check generated test test-compose fuzz lint lock bench bench-quick nginx redis wrk perf chromium readers \
-	screenshots clean
+.PHONY: up check generated test test-compose fuzz lint lock bench bench-costs bench-quick nginx redis wrk perf chromium \
+	readers screenshots clean
 
 up: $(VENV)/.installed nginx
 	$(BIN)/auth-server demo $(DEMO_OPTIONS)
@@ -41,9 +41,14 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Under 25 minutes on an idle machine; writes bench/results.md and bench/results.svg.
+# Eight minutes on an idle machine; writes bench/results.md and bench/results.svg. BENCH_NGINX="/path/to/nginx" and
+# BENCH_NGINX_MODULES=/its/modules add rows for another nginx.
 bench: $(VENV)/.installed-bench nginx wrk perf
 	$(BIN)/python -m bench --out bench $(BENCH_OPTIONS)
+
+# What single requests cost that are meant to; fails where one is beyond its bounds. Three minutes.
+bench-costs: $(VENV)/.installed-dev nginx
+	$(BIN)/python -m bench.costs
 
 bench-quick: $(VENV)/.installed-bench nginx wrk
 	$(BIN)/python -m bench --quick $(BENCH_OPTIONS)

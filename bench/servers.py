@@ -50,6 +50,7 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
+    large_client_header_buffers 8 32k;
     client_max_body_size 8m;
     client_body_buffer_size 8m;  # no body goes through a file, as none does in the gateway
 {http}

@@ -249,11 +249,14 @@ def _for_log(asked: Message) -> HeaderPairs:
 
 
 def _for_backend(headers: Headers) -> HeaderPairs:
-    """Return the cookies that go on; raises InvalidRequest where nginx could not read them from an answer."""
+    """Return the cookies that go on; raises InvalidRequest where nginx could not take them from an answer."""
     cookies = headers.every(contract.COOKIE)
-    if sum(map(len, cookies)) > MAX_COOKIES:
-        raise InvalidRequest(f"the cookies are larger than {MAX_COOKIES // 1024} kB")
-    return [(contract.BACKEND_COOKIE, without_ours(cookies).encode("latin-1"))] if cookies else []
+    if not cookies:
+        return []
+    kept = without_ours(cookies)
+    if len(kept) > MAX_COOKIES:
+        raise InvalidRequest(f"the cookies are longer than {MAX_COOKIES} characters")
+    return [(contract.BACKEND_COOKIE, kept.encode("latin-1"))]
 
 
 def _is_person(headers: Headers) -> bool:

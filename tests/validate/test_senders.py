@@ -129,3 +129,11 @@ def test_a_digest_stands_for_names_values_and_order() -> None:
     assert len(digests) == len(lists)
     without = {Headers([*lists[0], (b"x", value)]).digest(without={b"x"}) for value in (b"1", b"2")}
     assert without == {Headers(lists[0]).digest(without=frozenset())}
+
+
+def test_more_cookies_than_nginx_takes_from_an_answer_are_refused(asked: Asked) -> None:
+    """They were allowed, nginx could not read the answer, and the client was told to try again (503)."""
+    assert asked.ask(cookie="other=" + "a" * 16_000).status == 200
+    assert code(asked.ask(cookie="other=" + "a" * 17_000)) == "REQUEST_INVALID"
+    ours = "; ".join(f"mcp_gateway_sign_in_{number}={'a' * 100}" for number in range(200))
+    assert asked.ask(cookie=ours).status == 200
