@@ -29,37 +29,10 @@ MAX_SUBSCRIPTIONS = 256
 MAX_MEMBERS = 1000  # of an object that decides
 MAX_KEY = 1000
 MAX_KEYS = 16 * 1024  # characters of all keys of such an object: each is compared in its simplest form
-MAX_ESCAPES = 100_000  # of a message that holds half a character
+MAX_SURROGATES = 50_000  # escapes of surrogates in a message that holds half a pair
 
 # Below this an object's members may be kept before they are counted.
 _SMALL = 64 * 1024
-
-# The keys that decide somewhere, by what remains of them when case, accents and punctuation are taken away.
-_DECIDING = {
-    "jsonrpc": "jsonrpc",
-    "id": "id",
-    "method": "method",
-    "params": "params",
-    "result": "result",
-    "error": "error",
-    "name": "name",
-    "uri": "uri",
-    "taskid": "taskId",
-    "ref": "ref",
-    "type": "type",
-    "notifications": "notifications",
-    "resourcesubscriptions": "resourceSubscriptions",
-}
-# Keys that need no closer look: the deciding ones in their own spelling, and what most messages hold beside.
-_FAMILIAR = frozenset(_DECIDING.values()) | {
-    "_meta",
-    "argument",
-    "arguments",
-    "capabilities",
-    "clientInfo",
-    "cursor",
-    "protocolVersion",
-}
 
 # Which member of params says what a method is about. tasks/* are judged by their method alone; the task's id
 # is compared with the client's Mcp-Name all the same.
@@ -74,14 +47,38 @@ NAMING_MEMBER = {
     "tasks/cancel": "taskId",
     "tasks/result": "taskId",
 }
+_NAMING_MEMBERS = frozenset(NAMING_MEMBER.values())
+
+# The keys that decide somewhere.
+_DECIDING = _NAMING_MEMBERS | {
+    "jsonrpc",
+    "id",
+    "method",
+    "params",
+    "result",
+    "error",
+    "ref",
+    "type",
+    "notifications",
+    "resourceSubscriptions",
+}
+# Keys that need no closer look: the deciding ones in their own spelling, and what most messages hold beside.
+_FAMILIAR = _DECIDING | {
+    "_meta",
+    "argument",
+    "arguments",
+    "capabilities",
+    "clientInfo",
+    "cursor",
+    "protocolVersion",
+}
 
 _METHOD = re.compile(r"[!-~]+")
 _INTEGER = re.compile(r"-?[0-9]+")
 # A decoder's mark for what it could not read stands for anything.
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
-# What begins with one certain character is found faster than what may begin in three ways.
-_BACKSLASHES = re.compile(
-    rb"\\(?:\\|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2}))"
+_SURROGATES = re.compile(
+    rb"\\u(?:[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|([dD][89a-fA-F][0-9a-fA-F]{2}))"
 )
 
 Members = dict[str, msgspec.Raw]
@@ -165,7 +162,7 @@ def describe(envelope: Envelope) -> Message:
 
 def _names_of(method: str, params: Members) -> tuple[str, tuple[Name, ...]]:
     """Return what Mcp-Name would say, and every name that is judged."""
-    own = {member: _name(params, member) for member in ("name", "uri", "taskId") if member in params}
+    own = {member: _name(params, member) for member in _NAMING_MEMBERS if member in params}
     if member := NAMING_MEMBER.get(method):
         if member not in own:
             raise InvalidRequest(f"{method} needs params.{member}")
@@ -282,7 +279,7 @@ def _check_key(key: str) -> None:
         raise InvalidRequest(f"a key is longer than {MAX_KEY} characters")
     if _UNFIT.search(key):
         raise InvalidRequest("a key holds control characters or half a character")
-    meant = _DECIDING.get(_fold(key))
+    meant = _MEANT.get(_fold(key))
     if meant is not None and meant != key:
         raise InvalidRequest(f"a key is another spelling of {meant}")
 
@@ -291,6 +288,10 @@ def _fold(key: str) -> str:
     """Return what remains when case, accents, width and punctuation are taken away, as lenient readers do."""
     folded = unicodedata.normalize("NFKD", key).upper().casefold()
     return "".join(filter(str.isalnum, folded))
+
+
+# Each deciding key, by what all of its spellings have in common.
+_MEANT = {_fold(key): key for key in _DECIDING}
 
 
 def _unreadable(text: bytes, place: str, error: Exception) -> InvalidRequest:
@@ -359,6 +360,15 @@ def _without_lone_surrogates(body: bytes) -> bytes:
 
     JavaScript writes such halves, and many readers take them: they may stand where nothing is decided.
     """
-    if body.count(b"\\") > MAX_ESCAPES:
+    if body.count(b"\\ud") + body.count(b"\\uD") > MAX_SURROGATES:
         return body
-    return _BACKSLASHES.sub(lambda found: b"\\ufffd" if found[1] else found[0], body)
+    parts: list[bytes] = []
+    at = 0
+    while found := _SURROGATES.search(body, at):
+        before, escape = body[at : found.start()], b"\\ufffd" if found[1] else found[0]
+        at = found.end()
+        if (len(before) - len(before.rstrip(b"\\"))) % 2:  # an escaped backslash, and then text
+            escape = b"\\u"
+            at = found.start() + len(escape)
+        parts += before, escape
+    return b"".join((*parts, body[at:]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.cognito import AGENT, CLIENT, NOW, POOL, key, mint
@@ -150,11 +150,13 @@ async def test_a_refusal_is_not_remembered(sidecar: OfflineSidecar) -> None:
 async def test_naming_a_pool_chooses_and_never_adds(sidecar: OfflineSidecar, named: str) -> None:
     """X-User-Pool-Id and X-Region must agree with a token, known or not; empty, they say nothing."""
     right = {"x_user_pool_id": POOL.id, "x_region": POOL.region}[named]
+    wrong: dict[str, Any] = {named: "us-east-1"}
     for _ in range(2):
-        assert await code(sidecar, token(), **{named: "us-east-1"}) is ErrorCode.INVALID_ISSUER
+        assert await code(sidecar, token(), **wrong) is ErrorCode.INVALID_ISSUER
         for good in (right, ""):
-            assert (await who(sidecar, token(), **{named: good})).client_id == AGENT
-    assert (await who(sidecar, session(), **{named: "us-east-1"})).username == "ada"
+            said: dict[str, Any] = {named: good}
+            assert (await who(sidecar, token(), **said)).client_id == AGENT
+    assert (await who(sidecar, session(), **wrong)).username == "ada"
 
 
 async def test_without_a_secret_key_no_session_counts(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ class Sidecar:
     async def ask(
         self,
         message: dict[str, Any] | bytes | None = None,
+        /,
         *more: tuple[str, str],
         path: str = contract.VALIDATE,
         **headers: str,

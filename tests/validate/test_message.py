@@ -146,7 +146,8 @@ def test_the_versions_word_of_a_message() -> None:
     """`_meta` may say the protocol's version, and anything else that is no business of this gateway."""
     meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "Name": "x", "progressToken": 1}
     assert read(rpc("ping", {"_meta": meta})).version == "2026-07-28"
-    for other in ({}, None, "x", [], {"io.modelcontextprotocol/protocolVersion": 5}):
+    others: list[Any] = [{}, None, "x", [], {"io.modelcontextprotocol/protocolVersion": 5}]
+    for other in others:
         assert read(rpc("ping", {"_meta": other})).version == ""
 
 
@@ -205,10 +206,15 @@ def test_a_method_may_be_as_long_as_the_limit() -> None:
     assert read(rpc("a" * message.MAX_METHOD)).method == "a" * message.MAX_METHOD
 
 
-@pytest.mark.parametrize("value", [None, True, [], {}, [1]])
-def test_a_request_has_an_id(value: Any) -> None:
-    """A string or a number; without one, no client could tell what an error is about."""
-    assert "needs an id" in refused({"jsonrpc": "2.0", "id": value, "method": "tools/list"})
+@pytest.mark.parametrize("value", [True, [], {}, [1], 1.5, -1e3, "a\n", "\x00"])
+def test_an_id_is_a_string_or_an_integer(value: Any) -> None:
+    """MCP's Python SDK takes a request with a fraction as its id for a notification."""
+    assert "“id” must be" in refused({"jsonrpc": "2.0", "id": value, "method": "tools/list"})
+
+
+def test_a_request_has_an_id() -> None:
+    """Without one, no client could tell what an error is about."""
+    assert "needs an id" in refused({"jsonrpc": "2.0", "id": None, "method": "tools/list"})
     assert "needs an id" in refused({"jsonrpc": "2.0", "method": "tools/list"})
 
 
@@ -223,14 +229,12 @@ def test_a_notification_needs_no_id() -> None:
     ("written", "told"),
     [
         ("1", "1"),
-        (" -1.5e3 ", "-1.5e3"),
+        (" -15 ", "-15"),
         ("0", "0"),
-        ('"a\\n\\u00e9"', '"a\\n\\u00e9"'),
+        ('"a\\\\ \\u00e9"', '"a\\\\ \\u00e9"'),
         ('"é"', '"\\u00e9"'),
         ('"\\/"', '"/"'),
         ("null", ""),
-        ("true", ""),
-        ("[1]", ""),
     ],
 )
 def test_the_id_is_told_as_json_in_ascii(written: str, told: str) -> None:
@@ -439,7 +443,7 @@ def test_half_characters_pass_where_nothing_is_decided(text: str) -> None:
 
 def test_half_characters_are_bounded() -> None:
     """A message of nothing else is no text that somebody cut in two."""
-    halves = message.MAX_LONE_SURROGATES
+    halves = message.MAX_SURROGATES
 
     def body(count: int) -> str:
         arguments = "\\ud800" * count
@@ -452,7 +456,7 @@ def test_half_characters_are_bounded() -> None:
 def test_characters_beyond_the_first_plane_are_whole() -> None:
     """A pair of escapes is one character, in a name as anywhere."""
     assert read(PING.replace("ping", "tools/call") % ',"params":{"name":"\\ud834\\udd1e"}').name == "𝄞"
-    pairs = "\\ud834\\udd1e" * message.MAX_LONE_SURROGATES
+    pairs = "\\ud834\\udd1e" * message.MAX_SURROGATES
     assert read(PING % f',"params":{{"arguments":"{pairs}"}}') == Message("ping")
 
 

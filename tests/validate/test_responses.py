@@ -90,7 +90,7 @@ def test_only_a_tool_is_told_as_one(names: tuple[Name, ...]) -> None:
 def test_every_identity_header_is_there() -> None:
     """An absent header would let a client's own of that name through some proxies."""
     call = responses.call_headers(Target("time", None), scopes=(), groups=(), tools=[])
-    answer = responses.allowed(Identity(AuthMethod.JWT, NOW), call, [])
+    answer = responses.allowed(responses.caller_headers(Identity(AuthMethod.JWT, NOW)), call)
     found = headers_of(answer)
     assert (answer.status, answer.body) == (200, b"")
     assert set(contract.IDENTITY) <= set(found)
@@ -104,7 +104,7 @@ def test_every_identity_header_is_there() -> None:
 def test_a_user_is_told_under_both_names() -> None:
     """X-User and X-Username are both in use; no text can end a header."""
     identity = Identity(AuthMethod.SESSION_COOKIE, NOW, "grüße\r\nX: y", "a@b.c", "client 1")
-    found = headers_of(responses.allowed(identity, [], [(b"x-log-name", b"more")]))
+    found = headers_of(responses.allowed(responses.caller_headers(identity), [(b"x-log-name", b"more")]))
     assert found[b"x-user"] == found[b"x-username"] == b"gr%C3%BC%C3%9Fe%0D%0AX:%20y"
     assert (found[b"x-email"], found[b"x-client-id"]) == (b"a@b.c", b"client%201")
     assert (found[b"x-auth-method"], found[b"x-log-name"]) == (b"session_cookie", b"more")

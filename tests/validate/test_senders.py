@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.cognito import AGENT, CLIENT, NOW, POOL, jwks, mint
@@ -103,7 +103,8 @@ def test_one_header_that_differs_is_read_anew(asked: Asked, name: str, value: st
     """What was read before stands for these very headers, and for none that are nearly the same."""
     token = f"Bearer {mint()}"
     assert asked.ask(authorization=token).status == 200
-    assert code(asked.ask(**{"authorization": token, name: value})) == error
+    changed: dict[str, Any] = {"authorization": token, name: value}
+    assert code(asked.ask(**changed)) == error
     assert asked.ask(authorization=token).status == 200
 
 

@@ -312,7 +312,7 @@ async def test_an_answer_without_an_id_token(stage: Stage, token: object) -> Non
 async def test_a_sign_in_that_is_too_old(tmp_path: Path) -> None:
     """MAX_AUTH_AGE holds for the callback, for a call, and for a token that is to become a session."""
     async with signing_in(tmp_path, MAX_AUTH_AGE="600") as stage:
-        long_ago = {"auth_time": int(time.time()) - 700}
+        long_ago: dict[str, Any] = {"auth_time": int(time.time()) - 700}
         stage.cognito.id_claims = long_ago
         browser = stage.browser()
         problem(await browser.sign_in(), 401, "TOKEN_EXPIRED")
