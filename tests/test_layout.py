@@ -42,7 +42,6 @@ ELSEWHERE = {
     "web/answers.py": ("web/test_login.py", "what browsers are answered"),
     "web/context.py": ("web/test_login.py", "what the routes share"),
     "web/problems.py": ("web/test_login.py", "what goes wrong on the way"),
-    "web/routes.py": ("web/test_login.py", "which methods each path takes"),
 }
 MODULES = [
     path.relative_to(PACKAGE) for path in sorted(PACKAGE.rglob("*.py")) if not path.name.startswith("__")
