@@ -1,7 +1,7 @@
 """What /metrics says, in the text format of Prometheus: the state of /readyz as numbers.
 
-Each worker answers for itself; a scrape reaches one of them. How calls were decided stands in nginx's access
-log: nginx answers most of them without asking.
+Each worker answers for itself; a scrape reaches one of them. How each call was decided stands in nginx's
+access log.
 """
 
 from __future__ import annotations

@@ -26,7 +26,6 @@ ELSEWHERE = {
         "demo/test_cognito_tokens.py",
         "asked over HTTP as Cognito is; so are demo/test_cognito_*.py",
     ),
-    "demo/forward.py": ("compose/test_stack.py", "it joins containers"),
     "demo/runner.py": ("gateway/test_demo.py", "it starts the demo, with nginx"),
     "demo/stand_in.py": ("gateway/test_demo.py", "a process of the demo"),
     "demo/stopping.py": ("gateway/test_lifecycle.py", "how streams end with the process"),
@@ -36,12 +35,12 @@ ELSEWHERE = {
     ),
     "model.py": ("policy/test_grants.py", "nouns"),
     "oauth/cognito.py": ("cli/test_token.py", "what an endpoint may answer, to the command that asks it"),
+    "policy/decision.py": ("policy/test_grants.py", "nouns"),
     "policy/yaml_nodes.py": ("policy/test_scopes_file.py", "read as scopes.yml alone"),
     "validate/responses.py": ("validate/test_validate.py", "what the sidecar answers"),
     "web/answers.py": ("web/test_login.py", "what browsers are answered"),
     "web/context.py": ("web/test_login.py", "what the routes share"),
     "web/problems.py": ("web/test_login.py", "what goes wrong on the way"),
-    "web/routes.py": ("web/test_login.py", "which methods each path takes"),
 }
 MODULES = [
     path.relative_to(PACKAGE) for path in sorted(PACKAGE.rglob("*.py")) if not path.name.startswith("__")

@@ -8,6 +8,7 @@ import pytest
 from support.command import Command
 from support.repository import ROOT
 
+from auth_server import contract
 from auth_server.config.settings import SETTINGS
 from auth_server.errors import ErrorCode
 from auth_server.policy import scopes_file
@@ -92,6 +93,13 @@ def test_the_table_of_answers() -> None:
     """The table of answers has every error_code there is."""
     named = {code for row in rows("What is answered") for code in row[2].split(", ")}
     assert named == set(ErrorCode) | OF_NGINX
+
+
+def test_the_list_of_headers() -> None:
+    """What an MCP server is told stands under its own heading, all of it."""
+    section = README.partition("\n## Your own MCP server in front\n")[2].partition("\n## ")[0]
+    told = {name.lower().encode() for name in re.findall(r"`(X-[A-Za-z-]+)`", section)}
+    assert told == set(contract.IDENTITY)
 
 
 def test_commands_and_options_exist(

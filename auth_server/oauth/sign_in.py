@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlencode
 
-from auth_server.contract import SIGN_IN_COOKIE
+from auth_server.contract import ASSETS, LOGIN, SESSION, SIGN_IN_COOKIE
 from auth_server.sealed import seal, unseal
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ _SECRET_BYTES = 32
 _VISIBLE = re.compile(r"[!-~]+")
 # After decoding: what browsers, proxies and frameworks take for the start of a host, for each other, or drop.
 _AMBIGUOUS = re.compile(r"//|[\\@\x00-\x1f\x7f-\U0010ffff]|/\.{1,2}(?:[/?#]|$)")
-_OWN_PATHS = re.compile(r"/(?:oauth2|session|assets)(?:[/?#]|$)", re.IGNORECASE)
+_OWN = "|".join(re.escape(path.split("/")[1]) for path in (LOGIN, SESSION, ASSETS))
+_OWN_PATHS = re.compile(rf"/(?:{_OWN})(?:[/?#]|$)", re.IGNORECASE)
 _MAX_DECODING = 5
 
 

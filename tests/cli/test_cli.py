@@ -30,7 +30,7 @@ def test_help_names_every_command(command: Command) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_is_a_module(command: Command, name: str) -> None:
     """Its options stand in the file of its name, beside what it does, and its help says them."""
-    module = import_module(f"auth_server.cli.{name}")
+    module = import_module(f"auth_server.cli.{name.replace('-', '_')}")
     assert f"`auth-server {name}`: " in str(module.__doc__)
     assert module.run.__module__ == module.add_options.__module__ == module.__name__
     shown = command(name, "--help")

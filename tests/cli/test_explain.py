@@ -154,7 +154,7 @@ def test_every_target_must_be_granted(command: Command) -> None:
         (("--method", "tools/list", "--target", "t", "--scope", "x"), "leave --target out"),
         (("--target", "t", "--scope", "x"), "leave --target out"),
         (("--method", "completion/complete", "--target", "t", "--scope", "x"), "prompt:NAME or resource:URI"),
-        (("--method", "tools/call", "--target", "", "--scope", "x"), "it is empty"),
+        (("--method", "tools/call", "--target", "", "--scope", "x"), "must not be empty"),
         (("--method", "tools/call", "--target", "a\nb", "--scope", "x"), "control characters"),
         (("--method", "tools list", "--scope", "x"), "printable ASCII"),
         (("--method", "ping"), "give --token, --cookie, or --scope and --group"),
