@@ -18,8 +18,6 @@ BLOCKS = re.findall(r"^( *)```(\w+)\n(.*?)^\1```$", README, re.MULTILINE | re.DO
 
 # The gateway's tests run what these start: the demo, and everything.
 RUN_ELSEWHERE = {"make up", "make test"}
-# Said by nginx alone, where the MCP server behind it does not answer.
-OF_NGINX = {"UPSTREAM_UNAVAILABLE"}
 
 
 def blocks(language: str) -> list[str]:
@@ -92,7 +90,7 @@ def test_the_table_of_settings() -> None:
 def test_the_table_of_answers() -> None:
     """The table of answers has every error_code there is."""
     named = {code for row in rows("What is answered") for code in row[2].split(", ")}
-    assert named == set(ErrorCode) | OF_NGINX
+    assert named == set(ErrorCode)
 
 
 def test_the_list_of_headers() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import TYPE_CHECKING
 
 from auth_server.cli.arguments import add_json
@@ -12,6 +13,7 @@ from auth_server.cli.identify import Refused, by_cookie, by_token, for_server
 from auth_server.cli.inputs import SOURCES, read_secret
 from auth_server.cli.output import complain, say, say_json
 from auth_server.config.settings import Settings, environment, some_settings
+from auth_server.contract import SERVER_NAME_PATTERN
 from auth_server.errors import InvalidRequest
 from auth_server.model import KIND_OF_METHOD, METHODS_WITH_A_NAME, AuthMethod, Identity, Kind, Target
 from auth_server.policy import grants, scopes_file
@@ -99,6 +101,8 @@ def _check_credentials(arguments: argparse.Namespace) -> None:
 
 def _target(server: str, method: str | None, names: list[str]) -> Target:
     """Build the question that nginx would ask, and read it as the sidecar does."""
+    if not re.fullmatch(SERVER_NAME_PATTERN, server):
+        raise WrongUseError(f"{server} is not a server's name (lower-case letters, digits, “.”, “_”, “-”)")
     if method in METHODS_WITH_A_NAME and not names:
         raise WrongUseError(f"{method} is about something: say what with --target")
     if names and method not in KIND_OF_METHOD and method != _COMPLETION:

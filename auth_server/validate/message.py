@@ -212,7 +212,7 @@ def _name(members: Members, key: str) -> str:
 
 def _fit(text: str, key: str) -> str:
     if not text or (not (text.isascii() and text.isprintable()) and _UNFIT.search(text)):
-        raise InvalidRequest(f"“{key}” must be a string without control characters")
+        raise InvalidRequest(f"“{key}” must not be empty, and hold no control characters")
     if len(text) > MAX_NAMES or not (text.isascii() or len(text.encode()) <= MAX_NAMES):
         raise _too_long()
     return text

@@ -43,11 +43,11 @@ def test_no_secret_is_shown(command: Command) -> None:
 def test_mistakes_in_the_settings_do_not_hide_those_in_scopes(command: Command) -> None:
     """Every mistake of both is one line: place, colon, what to do."""
     command.write("scopes.yml", "a/b:\n  - server: x\n    methodz: ['*']\n")
-    outcome = command("check", COGNITO_USER_POOL_ID=None, DECISION_TTL="5s")
+    outcome = command("check", COGNITO_USER_POOL_ID=None, JWKS_REFRESH="5s")
     assert outcome.code == 1
     assert outcome.out == ""
     places = [line.partition(": ")[0] for line in outcome.errors]
-    assert {"COGNITO_USER_POOL_ID", "DECISION_TTL", "scopes.yml:3"} <= set(places)
+    assert {"COGNITO_USER_POOL_ID", "JWKS_REFRESH", "scopes.yml:3"} <= set(places)
     assert all(line.partition(": ")[2] for line in outcome.errors)
 
 
@@ -62,9 +62,9 @@ def test_scopes_file_may_be_named_by_a_file(command: Command) -> None:
     """SCOPES_FILE_FILE counts also where other settings are wrong."""
     command.write("rules.yml", "a/b: 1\n")
     command.write("which", "rules.yml\n")
-    outcome = command("check", SCOPES_FILE_FILE="which", DECISION_TTL="x")
+    outcome = command("check", SCOPES_FILE_FILE="which", JWKS_REFRESH="x")
     assert outcome.code == 1
-    assert [line.split(":")[0] for line in outcome.errors] == ["DECISION_TTL", "rules.yml"]
+    assert [line.split(":")[0] for line in outcome.errors] == ["JWKS_REFRESH", "rules.yml"]
 
 
 def test_one_mistake_about_scopes_file_is_said_once(command: Command) -> None:
@@ -85,6 +85,16 @@ def test_warnings_do_not_fail(command: Command) -> None:
     assert all(line.startswith("warning: ") for line in outcome.errors)
 
 
+def test_a_setting_that_is_gone_is_a_warning(command: Command) -> None:
+    """A .env from before says DECISION_TTL; it starts all the same."""
+    command.write(".env", "DECISION_TTL=5\n")
+    outcome = command("check")
+    assert outcome.code == 0
+    assert outcome.errors == [
+        "warning: DECISION_TTL: is not read any more: each call is judged anew; remove it"
+    ]
+
+
 def test_a_pool_without_accepted_clients_is_told(command: Command) -> None:
     """Settings that would refuse every token say so."""
     outcome = command("check", COGNITO_CLIENT_ID=None, COGNITO_ALLOWED_CLIENT_IDS=None)
@@ -99,10 +109,10 @@ def test_every_client_of_the_pool_is_said_in_words(command: Command) -> None:
 
 def test_json_has_mistakes_and_warnings(command: Command) -> None:
     """For programs the same, as one JSON object on standard output."""
-    outcome = command("check", "--json", DECISION_TTL="5s", SECRET_KEY=None)
+    outcome = command("check", "--json", JWKS_REFRESH="5s", SECRET_KEY=None)
     answer = json.loads(outcome.out)
     assert (outcome.code, outcome.err, answer["ok"]) == (1, "", False)
-    assert [mistake["place"] for mistake in answer["mistakes"]] == ["DECISION_TTL"]
+    assert [mistake["place"] for mistake in answer["mistakes"]] == ["JWKS_REFRESH"]
     good = json.loads(command("check", "--json", SECRET_KEY=None).out)
     assert good["ok"]
     assert good["mistakes"] == []
@@ -120,15 +130,15 @@ def test_an_unreadable_dotenv_is_a_mistake(command: Command) -> None:
 
 def test_dotenv_is_read(command: Command) -> None:
     """What .env says counts as if it were in the environment."""
-    command.write(".env", "DECISION_TTL=soon\n")
-    assert command("check").errors[0].startswith("DECISION_TTL: ")
+    command.write(".env", "JWKS_REFRESH=soon\n")
+    assert command("check").errors[0].startswith("JWKS_REFRESH: ")
 
 
 def test_the_process_exits_with_1_and_one_line(command: Command) -> None:
     """As a process: no traceback, exit 1."""
-    done = command.process("check", DECISION_TTL="5s")
+    done = command.process("check", JWKS_REFRESH="5s")
     assert (done.returncode, done.stdout) == (1, "")
-    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["DECISION_TTL"]
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["JWKS_REFRESH"]
 
 
 def test_the_store_is_named(command: Command) -> None:

@@ -189,7 +189,7 @@ def test_a_mistake_in_scopes_is_told_with_its_line(command: Command) -> None:
 def test_other_settings_need_not_be_right_for_a_scope(command: Command) -> None:
     """A question about scopes reads SCOPES_FILE alone."""
     command.write("mine.yml", SCOPES)
-    outcome = command("explain", *TIME, "--scope", READ, SCOPES_FILE="mine.yml", DECISION_TTL="x")
+    outcome = command("explain", *TIME, "--scope", READ, SCOPES_FILE="mine.yml", JWKS_REFRESH="x")
     assert "(mine.yml:" in outcome.out
 
 

@@ -43,10 +43,10 @@ def kept(command: Command) -> list[Revocation]:
 @pytest.mark.parametrize("kind", RevocationKind)
 def test_it_is_in_the_store(command: Command, kind: RevocationKind) -> None:
     """What the command says was ended, the store has; for a user or client with what comes right after."""
-    outcome = command("revoke", f"--{kind.value}", "uma", DECISION_TTL="7")
+    outcome = command("revoke", f"--{kind.value}", "uma")
     assert (outcome.code, outcome.err) == (0, "")
     assert "uma" in outcome.out
-    assert "within 8 s" in outcome.out
+    assert "within 1 s" in outcome.out
     assert str(command.folder / "store/revocations.sqlite") in outcome.out
     (found,) = kept(command)
     assert (found.kind, found.value) == (kind, "uma")
@@ -60,7 +60,7 @@ def test_json(command: Command) -> None:
     answer = json.loads(command("revoke", "--client", "7agent", "--json").out)
     assert answer.pop("issued_until").endswith("Z")
     place = f"sqlite {command.folder}/store/revocations.sqlite"
-    assert answer == {"kind": "client", "value": "7agent", "within_seconds": 6.0, "store": place}
+    assert answer == {"kind": "client", "value": "7agent", "within_seconds": 1.0, "store": place}
 
 
 def test_a_session_lasts_as_long_as_the_setting_says(command: Command) -> None:

@@ -110,7 +110,7 @@ def test_credentials_from_dotenv(agent: Command) -> None:
 def test_a_token_endpoint_by_option_needs_no_pool(command: Command, pool: DemoPool) -> None:
     """--token-url is used as it is; nothing else need be known, and mistakes elsewhere do not matter."""
     outcome = command(
-        "token", "--token-url", f"{pool.issuer}/oauth2/token", DECISION_TTL="x", SECRET_KEY="weak"
+        "token", "--token-url", f"{pool.issuer}/oauth2/token", JWKS_REFRESH="x", SECRET_KEY="weak"
     )
     assert (outcome.code, outcome.err) == (0, "")
 

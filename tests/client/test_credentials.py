@@ -466,7 +466,7 @@ def test_credentials_from_the_environment(pool: Pool) -> None:
         "COGNITO_ISSUER": pool.issuer,
         "COGNITO_CLIENT_ID": "demo-agent",
         "COGNITO_CLIENT_SECRET": AGENT_SECRET,
-        "DECISION_TTL": "soon",
+        "JWKS_REFRESH": "soon",
     }
     assert CognitoClientCredentials.from_environ(environ, scopes=[READ]).token().access_token
     environ |= {"COGNITO_DOMAIN": pool.issuer.removesuffix(f"/{POOL_ID}")}
