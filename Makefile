@@ -5,8 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 ISSUERS := .state/issuers
 
+<<<<<<< HEAD
 .PHONY: up check generated test test-compose fuzz lint lock bench bench-costs bench-quick nginx redis wrk perf chromium \
 	readers screenshots clean
+=======
+.PHONY: up test test-compose fuzz mutate lint lock bench bench-quick nginx redis wrk perf chromium readers screenshots clean
+>>>>>>> diff
 
 up: $(VENV)/.installed nginx
 	$(BIN)/auth-server demo $(DEMO_OPTIONS)
@@ -61,6 +65,10 @@ fuzz: $(VENV)/.installed-fuzz
 	for surface in $(SURFACES); do \
 		$(BIN)/python -m fuzz $$surface -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=.state/fuzz/ || exit 1; \
 	done
+
+# Names each change of the core and of the border that no test notices, in under 30 minutes. MODULES: some of the files.
+mutate: $(VENV)/.installed-dev nginx
+	$(BIN)/python -m mutate $(MODULES)
 
 # Writes docs/images/*.png.
 screenshots: $(VENV)/.installed-dev nginx chromium

@@ -16,10 +16,9 @@ class Mutant(NamedTuple):
     after: str
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        """What names it also where lines have moved."""
-        return self.file, " ".join(self.before.split()), " ".join(self.after.split())
+    def change(self) -> str:
+        """What was and what is, in one line."""
+        return f"{' '.join(self.before.split())} → {' '.join(self.after.split()) or 'nothing'}"
 
     def __str__(self) -> str:
-        file, before, after = self.key
-        return f"{file}:{self.line}: {before[:100]}  →  {after[:100] or 'nothing'}"
+        return f"{self.file}:{self.line}: {self.change}"

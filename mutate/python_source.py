@@ -65,7 +65,7 @@ def _nodes(node: ast.AST) -> Iterator[ast.AST]:
                     yield from _nodes(child)
 
 
-def _changes(node: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt, ast.expr | str]]:
+def _changes(node: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt, ast.expr | str]]:  # noqa: C901, PLR0912 - a table
     match node:
         case ast.Raise() | ast.Continue() | ast.Break() | ast.Expr(value=ast.Call()):
             yield node, "pass"

@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 
 import auth_server
 from auth_server.config import values
+<<<<<<< HEAD
 from auth_server.config.settings import SETTINGS, Setting, Settings, environment
+=======
+from auth_server.config.settings import SETTINGS, Settings, environment, some_settings
+>>>>>>> diff
 from auth_server.errors import ConfigurationError, Mistake
 from auth_server.model import Pool
 
@@ -80,12 +84,14 @@ def test_settings_made_by_hand_have_the_same_defaults() -> None:
 
 
 def test_the_table_gives_the_defaults_that_are_used() -> None:
-    """What the table says is what an empty environment gets."""
-    found = read()
-    numbers = {row.name: int(row.default) for row in SETTINGS if row.default.isdigit()}
-    assert numbers == {name: getattr(found, name.lower()) for name in numbers}
-    assert {row.name: row.default for row in SETTINGS}["GATEWAY_URL"] == found.gateway_url
-    assert {row.name: row.default for row in SETTINGS}["SCOPES_FILE"] == str(found.scopes_file)
+    """What the table says is what an empty environment gets: a value, or a word for what has none."""
+    words = {"required", "required for sign-in", "required where sessions are used", "none", "never"}
+    words |= {"the pool's prefix", "from the pool's discovery document", "both forms that AWS documents"}
+    words |= {"the issuer's /.well-known/jwks.json", "sqlite in the state folder", "json outside a terminal"}
+    values = {row.name: row.default for row in SETTINGS if row.default not in words}
+    assert len(values) == 9
+    for name, default in values.items():
+        assert read(**{name: default}) == read(), name
 
 
 def test_the_table_names_every_setting_that_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -423,6 +429,14 @@ def test_a_setting_misspelt_is_warned_of() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["DECISION_TTL", "DECISION_TTL_FILE"])
+def test_a_setting_that_is_gone_is_warned_of(name: str) -> None:
+    """Where an older deployment still sets it, it changes nothing, and that is said."""
+    assert warnings(**{name: "5"}) == [
+        "DECISION_TTL: is not read any more: each call is judged anew; remove it"
+    ]
+
+
 @pytest.mark.parametrize(
     ("key", "why"),
     [
@@ -646,12 +660,38 @@ def test_without_dotenv_there_is_the_environment(tmp_path: Path, monkeypatch: py
     assert os.environ["GATEWAY_URL"] == "https://b.example"
 
 
-def test_a_dotenv_that_is_not_text_is_told(tmp_path: Path) -> None:
-    """An unreadable file is a mistake, not a traceback."""
-    dotenv = tmp_path / ".env"
-    dotenv.write_bytes(b"A=\xff\n")
+def test_dotenv_is_that_of_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody names another file, it is `.env` here."""
+    (tmp_path / ".env").write_text("GATEWAY_URL=https://c.example\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GATEWAY_URL", raising=False)
+    assert environment()["GATEWAY_URL"] == "https://c.example"
+
+
+@pytest.mark.parametrize("content", [b"A=\xff\n", None])
+def test_a_dotenv_that_cannot_be_read_is_told(tmp_path: Path, content: bytes | None) -> None:
+    """What is no text, or cannot be read at all, is a mistake and not a traceback."""
+    dotenv = Path("/proc/self/mem")  # a file, and reading it fails, whoever asks
+    if content is not None:
+        dotenv = tmp_path / ".env"
+        dotenv.write_bytes(content)
     with pytest.raises(ConfigurationError, match="cannot be read as UTF-8 text"):
         environment(dotenv)
+
+
+def test_some_settings_alone() -> None:
+    """Commands read what they need: mistakes in all else do not matter, and the pool is not asked for."""
+    environ = {"LOG_LEVEL": "loud", "COGNITO_USER_POOL_ID": "-", "SCOPES_FILE": "/a", "HOME": "/home/u"}
+    found = some_settings(environ, "SCOPES_FILE")
+    assert found.scopes_file == Path("/a")
+    assert found.revocation_url.startswith("sqlite:///home/u/")
+    assert found.pools[0].id == "us-east-1_NotAsked0"
+    assert some_settings({"COGNITO_USER_POOL_ID": POOL}, "COGNITO_USER_POOL_ID").pools[0].id == POOL
+    with pytest.raises(ConfigurationError, match="LOG_LEVEL"):
+        some_settings(environ, "LOG_LEVEL")
+    for name in ("SCOPES_FILE", "COGNITO_USER_POOL_ID"):
+        with pytest.raises(ConfigurationError, match=f"{name}_FILE"):
+            some_settings({f"{name}_FILE": "/no/such"}, name)
 
 
 def test_only_one_place_reads_the_environment() -> None:
