@@ -5,12 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 ISSUERS := .state/issuers
 
-<<<<<<< HEAD
-.PHONY: up check generated test test-compose fuzz lint lock bench bench-costs bench-quick nginx redis wrk perf chromium \
-	readers screenshots clean
-=======
-.PHONY: up test test-compose fuzz mutate lint lock bench bench-quick nginx redis wrk perf chromium readers screenshots clean
->>>>>>> diff
+.PHONY: up check generated test test-compose fuzz mutate lint lock bench bench-costs bench-quick nginx redis wrk perf \
+	chromium readers screenshots clean
 
 up: $(VENV)/.installed nginx
 	$(BIN)/auth-server demo $(DEMO_OPTIONS)

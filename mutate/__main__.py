@@ -48,21 +48,9 @@ GENERATING = ("auth_server/contract.py", "auth_server/errors.py", "auth_server/v
 
 # Imported once, for all the processes that are forked from this one: most of a short run is imports.
 PRELOADED = (
-<<<<<<< HEAD
-    "anyio.pytest_plugin",
-    "cryptography.x509",
-    "httpx",
-    "itsdangerous",
-    "jwt",
-    "mcp.types",
-    "msgspec",
-)
-PRELOADED += ("pydantic", "starlette.applications", "starlette.testclient", "uvicorn", "yaml", "xdist.plugin")
-=======
     *("anyio.pytest_plugin", "cryptography.x509", "httpx", "itsdangerous", "jwt", "mcp.types", "msgspec"),
     *("pydantic", "starlette.applications", "starlette.testclient", "uvicorn", "xdist.plugin", "yaml"),
 )
->>>>>>> diff
 
 
 def mutants(file: str) -> list[Mutant]:
@@ -76,18 +64,10 @@ def survives(mutant: Mutant) -> tuple[Mutant, bool]:
     with tempfile.TemporaryDirectory(dir=COPIES) as name:
         folder = Path(name)
         _copy(folder)
-<<<<<<< HEAD
-        source = (folder / mutant.file).read_bytes()
-        (folder / mutant.file).unlink()
-        (folder / mutant.file).write_bytes(
-            source[: mutant.start] + mutant.after.encode() + source[mutant.end :]
-        )
-=======
         path = folder / mutant.file
         source = path.read_bytes()
         path.unlink()
         path.write_bytes(source[: mutant.start] + mutant.after.encode() + source[mutant.end :])
->>>>>>> diff
         _mute()
         return mutant, _generated(folder, mutant.file) and passes(folder, TESTS[mutant.file])
 
@@ -140,20 +120,10 @@ def main() -> int:
                 return 1
             found = mutants(file)
             alive = [one for one, survived in pool.imap_unordered(survives, found) if survived]
-<<<<<<< HEAD
-        unknown = sorted(one for one in alive if one.key not in EQUIVALENT)
-        print(
-            f"{file}: {len(found)} changes, {len(unknown)} unnoticed, {time.monotonic() - start:.0f} s",
-            flush=True,
-        )
-        for one in unknown:
-            print(f"  {one}", flush=True)
-=======
         unknown = sorted(one for one in alive if one.change not in EQUIVALENT.get(file, {}))
         seconds = time.monotonic() - start
         print(f"{file}: {len(found)} changes, {len(unknown)} unnoticed, {seconds:.0f} s")
         print(*unknown, sep="\n", end="\n" if unknown else "", flush=True)
->>>>>>> diff
         survivors += len(unknown)
     return 1 if survivors else 0
 

@@ -9,11 +9,7 @@ from hypothesis import strategies as st
 
 import auth_server
 from auth_server.config import values
-<<<<<<< HEAD
-from auth_server.config.settings import SETTINGS, Setting, Settings, environment
-=======
-from auth_server.config.settings import SETTINGS, Settings, environment, some_settings
->>>>>>> diff
+from auth_server.config.settings import SETTINGS, Setting, Settings, environment, some_settings
 from auth_server.errors import ConfigurationError, Mistake
 from auth_server.model import Pool
 
