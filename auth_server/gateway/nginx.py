@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PACKAGE = Path(__file__).parent.parent
 _NAME = re.compile(SERVER_NAME_PATTERN)
 _BASE_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
-# urlsplit drops line breaks, and what is behind an empty “?” or “#”: this goes into nginx's configuration as it is.
+# urlsplit drops line breaks, and what is behind an empty “?” or “#”; nginx gets all of it.
 _PLAIN = re.compile(r"(?:(?![?#])[!-~])+")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 

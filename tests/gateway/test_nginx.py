@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import resource
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from support.gateway import free_port
+from support.shared_machine import free_port
 
+from auth_server.config.settings import Settings
 from auth_server.contract import RESERVED_SERVER_NAMES
 from auth_server.errors import ConfigurationError
 from auth_server.gateway import nginx
@@ -107,7 +110,7 @@ def test_what_a_person_would_write_for_servers() -> None:
 def test_what_depends_on_settings() -> None:
     """Every sidecar is asked within the same request; the buffer holds a message and its framing."""
     listener = Listener("127.0.0.1:8080", ("a:1", "b:2"), "/ca.pem", "off")
-    written = nginx.gateway_conf(listener, max_body_size=1000)
+    written = nginx.gateway_conf(listener, Settings(pools=(), max_body_size=1000))
     assert re.findall(r"server (\S+) max_fails=0;", written) == ["a:1", "b:2"]
     for line in (
         "listen 127.0.0.1:8080 default_server;",
@@ -141,7 +144,7 @@ def test_nginx_takes_what_is_written(state: Path, names: list[str]) -> None:
     """Also servers whose names are words of nginx's own."""
     binary, module = nginx.find_nginx()
     servers = [McpServer.parse(f"{name}=http://127.0.0.1:9/base") for name in names]
-    plan = Plan(f"127.0.0.1:{free_port()}", servers, "http://localhost:8080", 4096, nginx_workers="1")
+    plan = Plan(f"127.0.0.1:{free_port()}", servers, Settings(pools=()), nginx_workers="1")
     conf = nginx.write_configuration(state, plan, module)
     done = subprocess.run(
         [binary, "-p", str(state), "-c", str(conf), "-t", "-q"], capture_output=True, text=True, check=False
@@ -153,7 +156,7 @@ def test_nginx_takes_what_is_written(state: Path, names: list[str]) -> None:
 
 def test_a_machine_without_nginx(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is said what to install."""
-    monkeypatch.setattr(nginx.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     with pytest.raises(ConfigurationError, match="not found; install nginx and its njs module"):
         nginx.find_nginx()
 
@@ -167,7 +170,7 @@ def test_a_machine_without_njs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "ngx_http_js_module.so").touch()
     assert nginx.find_nginx() == (str(fake), str(tmp_path / "ngx_http_js_module.so"))
     (tmp_path / "ngx_http_js_module.so").unlink()
-    monkeypatch.setattr(nginx.Path, "is_file", lambda _: False)
+    monkeypatch.setattr(Path, "is_file", lambda _: False)
     with pytest.raises(ConfigurationError, match=r"ngx_http_js_module.so\) was not found"):
         nginx.find_nginx()
 
@@ -175,15 +178,13 @@ def test_a_machine_without_njs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_the_certificates_that_this_machine_trusts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that there is; without any, it is said what to install."""
     assert "BEGIN CERTIFICATE" in Path(nginx.ca_file()).read_text(errors="replace")
-    monkeypatch.setattr(nginx.Path, "is_file", lambda _: False)
+    monkeypatch.setattr(Path, "is_file", lambda _: False)
     with pytest.raises(ConfigurationError, match="install ca-certificates"):
         nginx.ca_file()
 
 
-@pytest.mark.parametrize(
-    ("hard", "files"), [(1024, 1024), (10**6, 65536), (nginx.resource.RLIM_INFINITY, 65536)]
-)
+@pytest.mark.parametrize(("hard", "files"), [(1024, 1024), (10**6, 65536), (resource.RLIM_INFINITY, 65536)])
 def test_how_many_files_a_worker_may_open(monkeypatch: pytest.MonkeyPatch, hard: int, files: int) -> None:
     """What this user may ask for, within reason."""
-    monkeypatch.setattr(nginx.resource, "getrlimit", lambda _: (512, hard))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (512, hard))
     assert nginx._open_files() == files
