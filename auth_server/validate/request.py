@@ -108,7 +108,8 @@ def check(headers: Headers, site: Site, *, listener: str) -> str:
     for name in headers.repeated():
         if name in _ONCE or name.startswith(b"mcp-"):
             raise sent_twice(name)
-    target = headers.get(contract.ORIGINAL_URI) or ""
+    said = headers.get(contract.ORIGINAL_URI)
+    target = said or ""
     absolute = _ABSOLUTE.match(target)
     host = headers.get(contract.HOST) or ""
     listener = headers.get(contract.SERVER_ADDRESS) or listener
@@ -117,7 +118,7 @@ def check(headers: Headers, site: Site, *, listener: str) -> str:
     if absolute:
         raise InvalidRequest("the request target must be a path: with a host of its own, there would be two")
     path, _, query = target.partition("?")
-    if "#" in query or not (not target or _PLAIN_PATH.fullmatch(path) or _is_unambiguous(path)):
+    if "#" in query or not (said is None or _PLAIN_PATH.fullmatch(path) or _is_unambiguous(path)):
         raise _ambiguous()
     return path
 

@@ -112,7 +112,7 @@ def test_nginxs_own_errors_are_the_contracts(place: str, status: int, body: str)
     assert (message["jsonrpc"], message["id"], message["success"]) == ("2.0", None, False)
     code = ErrorCode(message["error"]["details"]["error_code"])
     location = text("server.conf").partition(f"{place} {{")[2].partition("}\n")[0]
-    assert f"X-Auth-Error {code.value} always;" in location
+    assert f'X-Auth-Error "{code.value}" always;' in location
     assert "Cache-Control no-store always;" in location
     assert ("Retry-After" in location) is (status == 503)
     assert ("Allow" in location) is (status == 405)
