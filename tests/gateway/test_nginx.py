@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import resource
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -153,7 +155,7 @@ def test_nginx_takes_what_is_written(state: Path, names: list[str]) -> None:
 
 def test_a_machine_without_nginx(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is said what to install."""
-    monkeypatch.setattr(nginx.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     with pytest.raises(ConfigurationError, match="not found; install nginx and its njs module"):
         nginx.find_nginx()
 
@@ -167,7 +169,7 @@ def test_a_machine_without_njs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "ngx_http_js_module.so").touch()
     assert nginx.find_nginx() == (str(fake), str(tmp_path / "ngx_http_js_module.so"))
     (tmp_path / "ngx_http_js_module.so").unlink()
-    monkeypatch.setattr(nginx.Path, "is_file", lambda _: False)
+    monkeypatch.setattr(Path, "is_file", lambda _: False)
     with pytest.raises(ConfigurationError, match=r"ngx_http_js_module.so\) was not found"):
         nginx.find_nginx()
 
@@ -175,15 +177,13 @@ def test_a_machine_without_njs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_the_certificates_that_this_machine_trusts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that there is; without any, it is said what to install."""
     assert "BEGIN CERTIFICATE" in Path(nginx.ca_file()).read_text(errors="replace")
-    monkeypatch.setattr(nginx.Path, "is_file", lambda _: False)
+    monkeypatch.setattr(Path, "is_file", lambda _: False)
     with pytest.raises(ConfigurationError, match="install ca-certificates"):
         nginx.ca_file()
 
 
-@pytest.mark.parametrize(
-    ("hard", "files"), [(1024, 1024), (10**6, 65536), (nginx.resource.RLIM_INFINITY, 65536)]
-)
+@pytest.mark.parametrize(("hard", "files"), [(1024, 1024), (10**6, 65536), (resource.RLIM_INFINITY, 65536)])
 def test_how_many_files_a_worker_may_open(monkeypatch: pytest.MonkeyPatch, hard: int, files: int) -> None:
     """What this user may ask for, within reason."""
-    monkeypatch.setattr(nginx.resource, "getrlimit", lambda _: (512, hard))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (512, hard))
     assert nginx._open_files() == files

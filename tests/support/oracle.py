@@ -127,7 +127,7 @@ def _caller(world: World, values: dict[str, list[str]], now: float) -> Caller | 
 def _of_token(world: World, raw: str, now: float) -> Caller | None:
     try:
         key = world.keys[jwt.get_unverified_header(raw)["kid"]]
-        options = {"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False}
+        options: Any = dict.fromkeys(("verify_aud", "verify_exp", "verify_nbf", "verify_iat"), False)
         claims = jwt.decode(raw, key, algorithms=["RS256"], options=options)
         timely = (
             claims["exp"] > now - 31 and claims.get("iat", 0) < now + 31 and claims.get("nbf", 0) < now + 31

@@ -59,6 +59,7 @@ class Asked(NamedTuple):
 
 def as_nginx_asks(
     message: dict[str, Any] | bytes | None = None,
+    /,
     *more: tuple[str, str],
     server: str = "time",
     method: str = "",
@@ -97,6 +98,7 @@ class Sidecar:
     async def ask(
         self,
         message: dict[str, Any] | bytes | None = None,
+        /,
         *more: tuple[str, str],
         path: str = contract.VALIDATE,
         **headers: str,

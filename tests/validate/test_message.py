@@ -146,7 +146,8 @@ def test_the_versions_word_of_a_message() -> None:
     """`_meta` may say the protocol's version, and anything else that is no business of this gateway."""
     meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "Name": "x", "progressToken": 1}
     assert read(rpc("ping", {"_meta": meta})).version == "2026-07-28"
-    for other in ({}, None, "x", [], {"io.modelcontextprotocol/protocolVersion": 5}):
+    others: list[Any] = [{}, None, "x", [], {"io.modelcontextprotocol/protocolVersion": 5}]
+    for other in others:
         assert read(rpc("ping", {"_meta": other})).version == ""
 
 
