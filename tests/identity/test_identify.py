@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from support.cognito import AGENT, CLIENT, NOW, POOL, key, mint
 from support.offline import OfflineSidecar
 from support.sidecar import SECRET_KEY
 
+from auth_server.contract import REGION, USER_POOL_ID
 from auth_server.errors import ErrorCode, Refusal, Unauthenticated
 from auth_server.headers import Headers
 from auth_server.identity import identify, session_cookie
@@ -36,18 +37,19 @@ def sidecar(tmp_path: Path) -> OfflineSidecar:
     return OfflineSidecar(tmp_path)
 
 
-async def who(sidecar: OfflineSidecar, offered: Credential, *, now: float = NOW, **headers: str) -> Identity:
-    """Return who the credential stands for; `headers` have underscores for dashes."""
-    named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+async def who(
+    sidecar: OfflineSidecar, offered: Credential, *named: tuple[bytes, bytes], now: float = NOW
+) -> Identity:
+    """Return who the credential stands for, beside headers that name a pool or region."""
     return await sidecar.identifier.identify(offered, Headers(named), now=now)
 
 
 async def code(
-    sidecar: OfflineSidecar, offered: Credential, *, now: float = NOW, **headers: str
+    sidecar: OfflineSidecar, offered: Credential, *named: tuple[bytes, bytes], now: float = NOW
 ) -> ErrorCode:
     """Return why the credential stands for nobody."""
     with pytest.raises(Refusal) as caught:
-        await who(sidecar, offered, now=now, **headers)
+        await who(sidecar, offered, *named, now=now)
     return caught.value.code
 
 
@@ -146,17 +148,16 @@ async def test_a_refusal_is_not_remembered(sidecar: OfflineSidecar) -> None:
     assert (await who(sidecar, early, now=NOW + 60)).client_id == AGENT
 
 
-@pytest.mark.parametrize("named", ["x_user_pool_id", "x_region"])
-async def test_naming_a_pool_chooses_and_never_adds(sidecar: OfflineSidecar, named: str) -> None:
+@pytest.mark.parametrize(("header", "right"), [(USER_POOL_ID, POOL.id), (REGION, POOL.region)])
+async def test_naming_a_pool_chooses_and_never_adds(
+    sidecar: OfflineSidecar, header: bytes, right: str
+) -> None:
     """X-User-Pool-Id and X-Region must agree with a token, known or not; empty, they say nothing."""
-    right = {"x_user_pool_id": POOL.id, "x_region": POOL.region}[named]
-    wrong: dict[str, Any] = {named: "us-east-1"}
     for _ in range(2):
-        assert await code(sidecar, token(), **wrong) is ErrorCode.INVALID_ISSUER
+        assert await code(sidecar, token(), (header, b"us-east-1")) is ErrorCode.INVALID_ISSUER
         for good in (right, ""):
-            said: dict[str, Any] = {named: good}
-            assert (await who(sidecar, token(), **said)).client_id == AGENT
-    assert (await who(sidecar, session(), **wrong)).username == "ada"
+            assert (await who(sidecar, token(), (header, good.encode()))).client_id == AGENT
+    assert (await who(sidecar, session(), (header, b"us-east-1"))).username == "ada"
 
 
 async def test_without_a_secret_key_no_session_counts(tmp_path: Path) -> None:

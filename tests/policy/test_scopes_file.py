@@ -393,9 +393,9 @@ def test_aliases_multiply_neither_time_nor_space() -> None:
     """Ten thousand grants that share a list of ten thousand tools load as quickly as one."""
     tools = ", ".join(f"tool_{number}" for number in range(10_000))
     entries = "- {server: s, methods: *m, tools: *t}\n" * 10_000
-    start = time.monotonic()
+    start = time.process_time()  # not the other programs' of this machine
     scopes_file.parse(f"a/b:\n- {{server: x, methods: &m [tools/call], tools: &t [{tools}]}}\n{entries}")
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_a_list_that_holds_itself_is_refused() -> None:

@@ -59,6 +59,7 @@ class Asked(NamedTuple):
 
 def as_nginx_asks(
     message: dict[str, Any] | bytes | None = None,
+    /,
     *more: tuple[str, str],
     server: str = "time",
     method: str = "",

@@ -21,17 +21,17 @@ SITE = Site.of(GATEWAY_URL, ())
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
 
 
-def sent(message: bytes | None = PING, *more: tuple[str, str], **headers: str) -> Headers:
+def sent(message: bytes | None = PING, /, *more: tuple[str, str], **headers: str) -> Headers:
     """Return the headers of a question; the arguments are those of `as_nginx_asks`."""
     asked = as_nginx_asks(message, *more, **headers)
     return Headers([(name.encode(), value.encode("latin-1")) for name, value in asked.headers])
 
 
-def read(message: bytes | None = PING, *more: tuple[str, str], **headers: str) -> Question:
+def read(message: bytes | None = PING, /, *more: tuple[str, str], **headers: str) -> Question:
     return request.read(sent(message, *more, **headers), SITE)
 
 
-def refusal(message: bytes | None = PING, *more: tuple[str, str], **headers: str) -> Refusal:
+def refusal(message: bytes | None = PING, /, *more: tuple[str, str], **headers: str) -> Refusal:
     """Return why these headers are refused."""
     with pytest.raises(Refusal) as caught:
         read(message, *more, **headers)
