@@ -34,7 +34,7 @@ bench-quick: $(VENV)/.installed-bench nginx wrk
 
 # Each place where a stranger's bytes come in, for so many seconds.
 FUZZ_SECONDS ?= 60
-SURFACES := header claims token cookie authorization cookies name targets policy_file
+SURFACES := header claims token cookie authorization cookies message name path host policy_file
 
 fuzz: $(VENV)/.installed-fuzz
 	for surface in $(SURFACES); do \

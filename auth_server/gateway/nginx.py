@@ -17,6 +17,8 @@ from auth_server.errors import ConfigurationError, Mistake
 _PACKAGE = Path(__file__).parent.parent
 _NAME = re.compile(SERVER_NAME_PATTERN)
 _BASE_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
+# urlsplit drops line breaks, and what is behind an empty “?” or “#”: this goes into nginx's configuration as it is.
+_PLAIN = re.compile(r"(?:(?![?#])[!-~])+")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 
 _MAIN = """\
@@ -94,8 +96,7 @@ class McpServer:
             or parts.username is not None
             or not _HOST.fullmatch(parts.netloc.rpartition(":")[0] if parts.port else parts.netloc)
             or not _BASE_PATH.fullmatch(parts.path)
-            or parts.query
-            or parts.fragment
+            or not _PLAIN.fullmatch(url)
         ):
             raise ConfigurationError(
                 [

@@ -86,13 +86,6 @@ class SessionGroups:
             fields = {"reason": str(error)}
             log.warning("session cannot be checked again", extra={"fields": fields})
 
-    def holds(self, identity: Identity, *, now: float) -> bool:
-        """Tell from memory whether the session has these groups, and no check is due."""
-        known = self._known.get(identity.session_id)
-        if known is None:
-            return now < identity.issued_at + self._refresh
-        return known.groups == identity.groups and now < known.look_at
-
     async def of(self, identity: Identity, *, now: float) -> Identity:
         """Return the session with the groups that it has now.
 

@@ -1,4 +1,4 @@
-"""A token → who it speaks for: envelope, key, signature, claims; one set of rules wherever a token comes in."""
+"""A token → who it speaks for: envelope, key, signature, claims; one set of rules wherever one comes in."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Tokens:
         return VerifiedToken(identity, token.kid, key, pool)
 
     async def person(self, raw: str, *, now: float, is_id: bool = False) -> Person:
-        """Return the person that a token speaks for; with `is_id` an ID token, whatever COGNITO_TOKEN_USE says.
+        """Return the person that a token speaks for; with `is_id` of an ID token, whatever the settings say.
 
         Raises as `verify` does, and Unauthenticated for an agent's token.
         """

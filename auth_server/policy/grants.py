@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from auth_server.model import METHODS_WITH_A_NAME, Allowed, Denied, Kind
+from auth_server.policy.dot_segments import has_dot_segments
 from auth_server.policy.patterns import Patterns
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ HANDSHAKE_METHODS = frozenset(
         "notifications/progress",
     },
 )
-
-_DOT_SEGMENT = re.compile(r"(?:^|[/\\:=])\.{1,2}(?:[/\\?#;&]|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,13 +185,7 @@ def _has_method(grant: Grant, method: str | None) -> bool:
 
 def _holds(grant: Grant, name: Name) -> bool:
     patterns = grant.names(name.kind)
-    if name.kind is Kind.RESOURCES and not patterns.covers_all and _has_dot_segments(name.value):
+    if name.kind is Kind.RESOURCES and not patterns.covers_all and has_dot_segments(name.value):
         # A server resolves `docs/../secret`; a prefix would not. Only the exact name stands for it.
         return name.value in patterns.exact
     return name.value in patterns
-
-
-def _has_dot_segments(uri: str) -> bool:
-    """Tell whether the URI, as written or percent-decoded (twice, as lax servers do), holds `.` or `..`."""
-    once = unquote(uri)
-    return any(_DOT_SEGMENT.search(form) for form in (uri, once, unquote(once)))

@@ -226,23 +226,32 @@ def _too_long() -> InvalidRequest:
 
 
 def _members(raw: bytes | msgspec.Raw, place: str = "the body") -> Members:
-    """Return the members of an object that decides: each key once, and none another spelling of one that decides.
+    """Return an object's members: each key once, and none another spelling of one that decides."""
+    members = _distinct(raw, place)
+    if not _FAMILIAR.issuperset(members):
+        for key in members:
+            _check_key(key)
+    return members
 
-    An object in its shortest form comes out of an encoder as it was, unless a key stands twice: that tells most
-    objects at once.
-    """
+
+def _distinct(raw: bytes | msgspec.Raw, place: str) -> Members:
+    """Return the members of an object in which no key stands twice."""
     text = bytes(raw)
     try:
-        if len(text) <= _SMALL and _ENCODER.encode(members := _MEMBERS.decode(text)) == text:
-            if _FAMILIAR.issuperset(members):
-                return members
-        else:
-            members = _counted(text)
+        return _in_shortest_form(text) or _counted(text)
     except (msgspec.DecodeError, RecursionError) as error:
         raise _unreadable(text, place, error) from None
-    for key in members:
-        _check_key(key)
-    return members
+
+
+def _in_shortest_form(text: bytes) -> Members | None:
+    """Return the members of an object that an encoder writes back as it was; None of any other.
+
+    Most come so from their clients, and none in which a key stands twice.
+    """
+    if len(text) > _SMALL:
+        return None
+    members = _MEMBERS.decode(text)
+    return members if len(members) <= MAX_MEMBERS and _ENCODER.encode(members) == text else None
 
 
 def _counted(text: bytes) -> Members:
@@ -311,7 +320,7 @@ def _version(params: Members) -> str:
     raw = params.get("_meta")
     if raw is None or not bytes(raw).startswith(b"{"):
         return ""
-    return _text(_members(raw, "params._meta"), contract.META_VERSION) or ""
+    return _text(_distinct(raw, "params._meta"), contract.META_VERSION) or ""
 
 
 # ------------------------------------------------------------------------------------------------ id and text

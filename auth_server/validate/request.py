@@ -124,7 +124,7 @@ def check_origin(headers: Headers, site: Site) -> None:
 
 
 def read(headers: Headers, site: Site, *, listener: str = "") -> Question:
-    """Return what is asked, as far as the headers say it; raises a Refusal where they are not to be trusted."""
+    """Return what is asked, as far as the headers say it; raises a Refusal where they cannot be trusted."""
     path = check(headers, site, listener=listener)
     check_origin(headers, site)
     server = headers.get(contract.MCP_SERVER)
@@ -134,7 +134,9 @@ def read(headers: Headers, site: Site, *, listener: str = "") -> Question:
         raise InvalidRequest(
             "X-Mcp-Server is not a server's name (lower-case letters, digits, “.”, “_”, “-”)"
         )
-    if path and path != f"/{server}" and not path.startswith(f"/{server}/"):
+    if not path:
+        raise InvalidRequest("X-Original-URI is missing: nginx sets it from the request target")
+    if path != f"/{server}" and not path.startswith(f"/{server}/"):
         raise _ambiguous()
     method = headers.get(contract.ORIGINAL_METHOD)
     if method not in METHODS:
@@ -152,7 +154,7 @@ def check_body(headers: Headers, question: Question, length: int) -> None:
             raise InvalidRequest(f"a {question.method} must not have a body: nobody would judge it")
     elif not length:
         raise InvalidRequest("the body is empty; expected one JSON-RPC message")
-    elif announced.isdecimal() and int(announced) != length:
+    elif announced not in {"", "chunked", str(length)}:
         raise InvalidRequest("the message did not come along whole; it is not judged in part")
 
 

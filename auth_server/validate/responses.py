@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -45,7 +46,7 @@ class Answer:
 class About:
     """What an error answer says of the request it answers. All of it is safe to repeat.
 
-    `id` is the JSON-RPC id as JSON text, empty where none is known. `sign_in` is where a person could sign in.
+    `id` is the JSON-RPC id as JSON text, empty where none is known. `sign_in` is where a person signs in.
     """
 
     request_id: str = ""
@@ -69,10 +70,12 @@ _KINDS: dict[type[Refusal], tuple[int, str]] = {
     UpstreamUnavailable: (502, "ServiceError"),
     UpstreamLate: (504, "ServiceError"),
 }
-# What auth_request can carry (ngx_http_auth_request_module), beside 200; 503 becomes 500 there, and 503 again.
+# What auth_request carries (ngx_http_auth_request_module), beside 200; 503 becomes 500 there, and 503 again.
 _CARRIED = frozenset({401, 403, 503})
 
 MAX_ID = 256
+
+_UNQUOTABLE = re.compile(r"[^ -~]")
 
 
 def call_headers(
@@ -90,7 +93,7 @@ def call_headers(
 
 
 def allowed(identity: Identity, call: HeaderPairs, more: HeaderPairs) -> Answer:
-    """Return 200 with every identity header, empty where there is nothing to say, those of the call, and more.
+    """Return 200 with every identity header, empty where there is nothing to say, the call's, and more.
 
     An absent header would let a client's own of that name through some proxies, so none is left out.
     """
@@ -209,4 +212,4 @@ def _bearer(params: dict[str, str]) -> str:
 def _quotable(value: str) -> str:
     """Reduce to the characters of RFC 6750's error_description: printable ASCII but quote and backslash."""
     plain = value.translate({ord("“"): "'", ord("”"): "'", ord('"'): "'", ord("\\"): "/"})
-    return plain.encode("ascii", "replace").decode()
+    return _UNQUOTABLE.sub("?", plain)

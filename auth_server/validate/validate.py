@@ -168,7 +168,7 @@ class Validator:
 
     def _sign_in(self, target: str) -> str:
         here = target if len(target) <= MAX_PATH else "/"
-        return f"{self._gateway_url}{contract.LOGIN}?redirect={quote(here, safe='')}"
+        return f"{self._gateway_url}{contract.LOGIN}?redirect={quote(here, safe='', encoding='latin-1')}"
 
 
 def _decide(policy: Policy, identity: Identity, target: Target) -> Decision:

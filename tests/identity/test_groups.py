@@ -8,12 +8,13 @@ import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
 from support.redis_server import serving
 from support.sidecar import SECRET_KEY, running
-from support.signin import CLIENT, POOL, Browser, Stage, signing_in
+from support.signin import CLIENT, GATEWAY, POOL, Browser, Stage, signing_in
 
 from auth_server.demo.cognito.directory import Directory
 from auth_server.identity import groups, renewal, session_cookie
@@ -57,9 +58,8 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 async def says(sidecar: Sidecar, cookie: str) -> str:
     """Return what a sidecar says of a session: its groups, or the error's code."""
-    response = await sidecar.ask(
-        cookie=f"mcp_gateway_session={cookie}", x_mcp_server="notes", x_original_method="GET"
-    )
+    host = urlsplit(GATEWAY).netloc
+    response = await sidecar.ask(cookie=f"mcp_gateway_session={cookie}", server="notes", host=host)
     return response.headers.get("x-groups") or str(response.headers["x-auth-error"])
 
 
@@ -198,6 +198,15 @@ async def test_a_token_that_does_not_count(stage: Stage, claims: dict[str, Any],
     cookie = await signed_in(stage)
     stage.cognito.id_claims = claims
     await until_both(stage, cookie, said)
+
+
+async def test_a_sign_in_that_has_grown_too_old(tmp_path: Path) -> None:
+    """A session ends at the check where its sign-in is older than MAX_AUTH_AGE."""
+    async with staged(tmp_path, MAX_AUTH_AGE="600") as (stage, second):
+        stage.second = second  # type: ignore[attr-defined]
+        cookie = await signed_in(stage)
+        stage.cognito.id_claims = {"auth_time": int(time.time()) - 700}
+        await until_both(stage, cookie, "REVOKED")
 
 
 async def test_ending_a_session(stage: Stage) -> None:

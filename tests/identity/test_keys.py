@@ -14,6 +14,7 @@ from support.jwks_server import JwksServer, jwks_server
 
 from auth_server.errors import ErrorCode, Unauthenticated, Unavailable
 from auth_server.identity import jws
+from auth_server.identity.jwks import usable_keys
 from auth_server.identity.jws import Jws
 from auth_server.identity.keys import MAX_REMEMBERED, Keys, Timing
 from auth_server.model import Pool
@@ -517,3 +518,15 @@ def test_the_pauses_after_failures() -> None:
         assert max(pauses) <= min(60, middle * 1.21)
         assert len(pauses) > 1
     assert 270 <= timing.until_refresh() <= 300
+
+
+def test_pools_do_not_vouch_for_each_other() -> None:
+    """A key that another pool holds is not this pool's."""
+    keys = Keys((POOL, OTHER_POOL))
+    first, second = keys._sets
+    first._succeeded(usable_keys(jwks())[0], [])
+    held = first.key(key("access").kid)
+    assert keys.holds(POOL, key("access").kid, held)
+    assert not keys.holds(OTHER_POOL, key("access").kid, held)
+    assert not keys.holds(POOL, key("access").kid, None)
+    assert second.key(key("access").kid) is None

@@ -16,7 +16,8 @@ from auth_server.identity import cognito_claims
 NONCE = "n" * 43
 ACCESS_TOKEN = "header.payload.signature"
 AT_HASH = base64.urlsafe_b64encode(hashlib.sha256(ACCESS_TOKEN.encode()).digest()[:16]).decode().rstrip("=")
-ASKED = cognito_claims.SignIn(CLIENT, NONCE, ACCESS_TOKEN)
+ASKED = cognito_claims.SignIn(NONCE, ACCESS_TOKEN)
+RULES = cognito_claims.Rules(clients=frozenset({CLIENT}), token_uses=frozenset({"id"}))
 
 
 def judge(
@@ -29,7 +30,7 @@ def judge(
     """Judge an ID token that answers the sign-in, with those changes."""
     good = {"nonce": NONCE, "at_hash": AT_HASH, "name": "Ada L."}
     payload = json.dumps(claims(kind, good | (changes or {}))).encode()
-    return cognito_claims.verify_sign_in(payload, POOL, asked, now=now)
+    return cognito_claims.verify_sign_in(payload, POOL, RULES, asked, now=now)
 
 
 def test_who_has_signed_in() -> None:
@@ -85,7 +86,7 @@ def test_another_access_token() -> None:
     """An access token that came from elsewhere does not fit the at_hash, and neither does none."""
     for other in ("other.access.token", ""):
         with pytest.raises(Unauthenticated, match="another access token"):
-            judge(asked=cognito_claims.SignIn(CLIENT, NONCE, other))
+            judge(asked=cognito_claims.SignIn(NONCE, other))
 
 
 def test_an_access_token_signs_nobody_in() -> None:

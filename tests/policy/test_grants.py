@@ -112,38 +112,12 @@ def test_listening_to_no_resource_needs_the_method_alone() -> None:
     assert isinstance(decide("clock/read", "subscriptions/listen", *both), Denied)
 
 
-@pytest.mark.parametrize(
-    "uri",
-    [
-        "time://a/../b",
-        "time://..",
-        "time://a/./b",
-        "time://a\\..\\b",
-        "time://a/%2e%2e/b",
-        "time://a%2F..%2Fb",
-        "time://a/%252e%252e/b",
-        "time://a/..;x/b",
-        "time://a?path=../b",
-        "time://a?b=/..&c",
-        "time://a/..#x",
-    ],
-)
-def test_a_prefix_does_not_cover_a_way_up(uri: str) -> None:
-    """A server resolves `docs/../secret`, so a prefix says nothing about it, however it is spelt."""
-    assert isinstance(decide("clock/read", "resources/read", resource(uri)), Denied)
-    assert isinstance(decide("wide", "resources/read", resource(uri), server="team-a"), Allowed)
-
-
-@pytest.mark.parametrize(
-    "uri", ["time://a", "time://a..b", "time://a/.hidden", "time://a/...", "time://1.2/x"]
-)
-def test_dots_elsewhere_are_no_way_up(uri: str) -> None:
-    """Dots inside a name do not hinder a prefix."""
-    assert isinstance(decide("clock/read", "resources/read", resource(uri)), Allowed)
-
-
-def test_a_way_up_that_is_granted_by_name_is_allowed() -> None:
-    """The exact name stands for itself."""
+def test_a_prefix_does_not_cover_a_way_up_and_all_does() -> None:
+    """A server resolves `docs/../secret`: a prefix says nothing about it, `*` and the exact name do."""
+    for uri in ("time://a/../b", "time://a/%252e%252e/b"):
+        assert isinstance(decide("clock/read", "resources/read", resource(uri)), Denied)
+        assert isinstance(decide("wide", "resources/read", resource(uri), server="team-a"), Allowed)
+    assert isinstance(decide("clock/read", "resources/read", resource("time://a..b")), Allowed)
     assert isinstance(decide("clock/read", "resources/read", resource("file:///a/../b")), Allowed)
 
 

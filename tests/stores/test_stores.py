@@ -212,7 +212,7 @@ async def test_swapping(place: Place) -> None:
 
 WRITE = """
 import asyncio, sys
-from auth_server.revoked import Revocation, RevocationKind
+from auth_server.identity.revocation_list import Revocation, RevocationKind
 from auth_server.stores import open_store
 
 async def main(url, name, count):
@@ -381,7 +381,7 @@ async def test_a_start_while_the_file_is_held(file: Place) -> None:
 
 FULL = """
 import asyncio, sys
-from auth_server.revoked import Revocation, RevocationKind
+from auth_server.identity.revocation_list import Revocation, RevocationKind
 from auth_server.stores import StoreError, open_store
 
 async def main(url):
@@ -431,7 +431,7 @@ READ_ONLY = """
 import asyncio, os, sys
 import concurrent.futures.thread  # while the interpreter's files can be read
 from auth_server.errors import ConfigurationError
-from auth_server.revoked import Revocation, RevocationKind
+from auth_server.identity.revocation_list import Revocation, RevocationKind
 from auth_server.stores import StoreError, open_store
 
 if os.getuid() == 0:

@@ -6,12 +6,12 @@ not be allowed.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
+import posixpath
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import jwt
 import yaml
@@ -24,7 +24,6 @@ HANDSHAKE = {"initialize", "server/discover", "ping"}
 HANDSHAKE |= {f"notifications/{name}" for name in ("initialized", "cancelled", "progress")}
 KIND = {"tools/call": "tools", "prompts/get": "prompts"}
 KIND |= {f"resources/{name}": "resources" for name in ("read", "subscribe", "unsubscribe")}
-PLURAL = {"tool": "tools", "prompt": "prompts", "resource": "resources"}
 
 
 @dataclass(frozen=True)
@@ -48,15 +47,50 @@ class Caller:
     groups: tuple[str, ...]
 
 
-def allowed(world: World, pairs: Sequence[tuple[bytes, bytes]], now: float) -> Caller | None:
-    """Return who is let through with these headers; None where nobody may be."""
+def allowed(world: World, pairs: Sequence[tuple[str, str]], body: bytes, now: float) -> Caller | None:
+    """Return who is let through with these headers and this message; None where nobody may be."""
     values: dict[str, list[str]] = {}
     for name, value in pairs:
-        values.setdefault(name.decode(), []).append(value.decode("latin-1").strip(" \t"))
+        values.setdefault(name, []).append(value.strip(" \t"))
     caller = _caller(world, values, now)
-    if caller is None or not may(yaml.safe_load(world.scopes), caller, *_asked(values)):
+    server = "".join(values.get("x-mcp-server", ()))
+    if caller is None or server != leads_to("".join(values.get("x-original-uri", ()))):
         return None
-    return caller
+    policy = yaml.safe_load(world.scopes)
+    asked = [named(message) for message in readings(body)] if body else [("", {})]
+    return caller if all(may(policy, caller, server, *call) for call in asked) else None
+
+
+def readings(body: bytes) -> list[Any]:
+    """Return what readers make of a message: one that keeps the last of two equal keys, one that keeps the first.
+
+    Raises ValueError for what is no JSON in UTF-8.
+    """
+    text = body.decode()
+    return [json.loads(text), json.loads(text, object_pairs_hook=lambda pairs: dict(reversed(pairs)))]
+
+
+def named(message: Any) -> tuple[str, dict[str, set[str]]]:
+    """Return a message's method, and by kind everything that it is about."""
+    method, params = message.get("method", ""), message.get("params") or {}
+    if method in KIND:
+        return method, {KIND[method]: {params["uri" if KIND[method] == "resources" else "name"]}}
+    if method == "completion/complete":
+        kind, member = {"ref/prompt": ("prompts", "name"), "ref/resource": ("resources", "uri")}[
+            params["ref"]["type"]
+        ]
+        return method, {kind: {params["ref"][member]}}
+    if method == "subscriptions/listen":
+        return method, {"resources": set(params.get("notifications", {}).get("resourceSubscriptions", ()))}
+    return method, {}
+
+
+def leads_to(target: str) -> str:
+    """Return the first segment of a path, for a server that decodes and resolves all it can."""
+    path = target.partition("?")[0]
+    for _ in range(5):
+        path = unquote(path).replace("\\", "/")
+    return posixpath.normpath(path).strip("/").partition("/")[0]
 
 
 def may(policy: dict[str, Any], caller: Caller, server: str, method: str, names: dict[str, set[str]]) -> bool:
@@ -122,30 +156,6 @@ def _of_cookie(world: World, raw: str) -> Caller | None:
     except BadSignature:
         return None
     return Caller(session["username"], "", (), tuple(session["groups"]))
-
-
-def _asked(values: dict[str, list[str]]) -> tuple[str, str, dict[str, set[str]]]:
-    """Return server, method, and every name that any header gives, by kind."""
-    method = "".join(values.get("mcp-method", ()))
-    names: dict[str, set[str]] = {}
-    for name in values.get("mcp-name", ()):
-        if name and method in KIND:
-            names.setdefault(KIND[method], set()).add(_decoded(name))
-    for text in values.get("x-mcp-targets", ()):
-        for item in json.loads(text) if text else ():
-            kinds = item if isinstance(item, dict) else {KIND.get(method, ""): item}
-            for kind, value in kinds.items():
-                names.setdefault(PLURAL.get(kind, kind), set()).add(value)
-    return "".join(values.get("x-mcp-server", ())), method, names
-
-
-def _decoded(name: str) -> str:
-    if name.startswith("=?base64?") and name.endswith("?="):
-        try:
-            return base64.b64decode(name[9:-2]).decode()
-        except (binascii.Error, ValueError):
-            return "\0"  # nobody's name
-    return name
 
 
 def _matches(patterns: Any, value: str) -> bool:

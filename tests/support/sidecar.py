@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 import httpx
 import uvicorn
 
+from auth_server import contract
 from auth_server.app import create_app
 from auth_server.config.settings import Settings
 from support.cognito import AGENT, CLIENT, POOL, jwks
@@ -46,6 +49,43 @@ by-group:
 """
 
 
+class Asked(NamedTuple):
+    """A question to /validate: its HTTP method, headers and body."""
+
+    method: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+def as_nginx_asks(
+    message: dict[str, Any] | bytes | None = None,
+    *more: tuple[str, str],
+    server: str = "time",
+    method: str = "",
+    **headers: str,
+) -> Asked:
+    """Return what nginx asks about a client's request: with a message a POST, else a GET.
+
+    The client sent the headers of an honest one, but for `headers` (underscores for dashes; UNSET leaves one
+    out) and `more`, which may repeat a name.
+    """
+    body = json.dumps(message).encode() if isinstance(message, dict) else message or b""
+    method = method or ("GET" if message is None else "POST")
+    honest = {"host": urlsplit(GATEWAY_URL).netloc}
+    if message is not None:
+        honest |= {"content-type": "application/json", "x-original-length": str(len(body))}
+    honest |= {
+        "x-mcp-server": server,
+        "x-original-method": method,
+        "x-original-uri": f"/{server}/mcp",
+        "x-request-id": "request-1",
+        "x-server-address": "192.0.2.1",
+    }
+    given = honest | {name.replace("_", "-"): value for name, value in headers.items()}
+    sent = [(name, value) for name, value in given.items() if value != UNSET]
+    return Asked("POST" if method == "POST" else "GET", [*sent, *more], body)
+
+
 @dataclass(slots=True)
 class Sidecar:
     """A running sidecar, its keys' endpoint and its scopes.yml."""
@@ -54,10 +94,17 @@ class Sidecar:
     jwks: JwksServer
     scopes_file: Path
 
-    async def ask(self, *pairs: tuple[str, str], **headers: str) -> httpx.Response:
-        """Ask /validate; `headers` have underscores for dashes, `pairs` may repeat a name."""
-        named = [(name.replace("_", "-"), value) for name, value in headers.items()]
-        return await self.client.get("/validate", headers=[*named, *pairs])
+    async def ask(
+        self,
+        message: dict[str, Any] | bytes | None = None,
+        *more: tuple[str, str],
+        path: str = contract.VALIDATE,
+        **headers: str,
+    ) -> httpx.Response:
+        """Ask /validate about a client's request; the arguments are those of `as_nginx_asks`."""
+        asked = as_nginx_asks(message, *more, **headers)
+        headers_sent = [(name.encode(), value.encode("latin-1")) for name, value in asked.headers]
+        return await self.client.request(asked.method, path, headers=headers_sent, content=asked.body)
 
 
 def environment(scopes_file: Path, jwks_url: str, **changes: str) -> dict[str, str]:

@@ -75,7 +75,6 @@ class Cognito:
             "COGNITO_CLIENT_SECRET": SECRET,
             "COGNITO_ALLOWED_CLIENT_IDS": "agent",
             "GATEWAY_URL": GATEWAY,
-            "DECISION_TTL": "0",
         } | changes
 
     def change(self, username: str, **changes: Any) -> None:
@@ -129,9 +128,8 @@ class Stage:
 
     async def validate(self, cookie: str) -> str:
         """Return what `/validate` says of a session's cookie: its user, or the error's code."""
-        response = await self.sidecar.ask(
-            cookie=f"mcp_gateway_session={cookie}", x_mcp_server="notes", x_original_method="GET"
-        )
+        host = urlsplit(self.gateway).netloc
+        response = await self.sidecar.ask(cookie=f"mcp_gateway_session={cookie}", server="notes", host=host)
         return response.headers.get("x-username") or str(response.headers["x-auth-error"])
 
 
@@ -168,7 +166,7 @@ class Browser:
         if jar := self.jars.setdefault(origin, {}):
             given["cookie"] = "; ".join(f"{name}={value}" for name, value in jar.items())
         if origin == self.stage.gateway:
-            given = {"x-forwarded-host": parts.netloc, "x-request-id": "request-7"} | given
+            given = {"host": parts.netloc, "x-request-id": "request-7"} | given
             url = f"{self.stage.sidecar.client.base_url}".rstrip("/") + url.removeprefix(origin)
         async with httpx.AsyncClient(trust_env=False) as client:
             response = await client.request(method, url, headers=given, **options)

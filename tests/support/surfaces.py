@@ -13,42 +13,44 @@ import time
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import yaml
 
-from auth_server.config.settings import Settings
 from auth_server.errors import ConfigurationError, ErrorCode
 from auth_server.identity import session_cookie
-from auth_server.identity.jwks import usable_keys
-from auth_server.identity.keys import Keys
 from auth_server.model import Allowed, AuthMethod, Identity, Kind, Name, Target
 from auth_server.policy import grants, scopes_file
-from auth_server.policy.watcher import PolicyFile
-from auth_server.validate.validate import Validator
 from support import cognito, oracle
-from support.sidecar import SCOPES, SECRET_KEY
+from support.door import compact, rpc
+from support.offline import OfflineSidecar
+from support.sidecar import SCOPES, SECRET_KEY, as_nginx_asks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 CLIENTS = frozenset({cognito.CLIENT, cognito.AGENT})
-TYPES = {401: {"AuthenticationError"}, 403: {"AuthorizationError", "RequestError"}}
+TYPES = {
+    400: {"RequestError"},
+    401: {"AuthenticationError"},
+    403: {"AuthorizationError"},
+    421: {"RequestError"},
+}
+CALL = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"now"}}'
+MESSAGES = (
+    rpc("ping"),
+    rpc("tools/call", {"name": "get_x", "arguments": {"name": "evil", "deep": [{"a": None}, 1.5, "\ud800"]}}),
+    rpc("completion/complete", {"ref": {"type": "ref/prompt", "name": "plan"}, "argument": {}}),
+    rpc("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["file:///docs/a"]}}),
+)
 NOW = int(time.time())
 
 
 @cache
-def validator() -> Validator:
-    """Return a validator that has its keys and its policy."""
+def sidecar() -> OfflineSidecar:
+    """Return a sidecar that has its keys and its policy."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "scopes.yml"
-        file.write_text(SCOPES)
-        policy_file = PolicyFile(file)
-        policy_file.load_first()
-    keys = Keys((cognito.POOL,))
-    keys._sets[0]._succeeded(usable_keys(cognito.jwks())[0], [])
-    settings = Settings(pools=(cognito.POOL,), allowed_client_ids=CLIENTS, secret_keys=(SECRET_KEY,))
-    return Validator(settings, keys, policy_file, None)
+        return OfflineSidecar(Path(folder))
 
 
 @cache
@@ -77,23 +79,21 @@ def loop() -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
-def ask(**headers: bytes) -> bool:
-    """Ask for a granted call, with these headers in place of the usual ones."""
-    usual = {"x_mcp_server": b"time", "x_original_method": b"POST", "mcp_method": b"tools/call"}
-    given = usual | {"mcp_name": b"now"} | headers
-    pairs = [(name.replace("_", "-").encode(), value) for name, value in given.items()]
+def ask(message: bytes = CALL, **headers: bytes) -> bool:
+    """Ask about this message, with these headers in place of the usual ones."""
+    asked = as_nginx_asks(message, **{name: value.decode("latin-1") for name, value in headers.items()})
     now = time.time()
-    answer = loop().run_until_complete(validator().answer(pairs, now=now))
-    expected = oracle.allowed(world(), pairs, now) if answer.status == 200 else None
-    found = {name.decode(): value.decode("ascii") for name, value in answer.headers}
+    answer = loop().run_until_complete(sidecar().answer(asked, now=now))
+    found = {name.decode(): value.decode("latin-1") for name, value in answer.headers}
     if answer.status == 200:
+        expected = oracle.allowed(world(), asked.headers, asked.body, now)
         assert expected is not None, "let through, and the oracle denies it"
         assert found["x-client-id"] == expected.client
         assert unquote(found["x-user"], errors="surrogatepass") == expected.username
         return True
-    body = json.loads(answer.body)
-    assert body["error"]["type"] in TYPES[answer.status], answer
-    assert found["x-auth-error"] == body["error"]["details"]["error_code"]
+    error = json.loads(answer.body)["error"]
+    assert error["type"] in TYPES[int(found["x-auth-status"])], answer
+    assert found["x-auth-error"] == error["details"]["error_code"]
     assert ErrorCode(found["x-auth-error"])
     return False
 
@@ -117,27 +117,40 @@ def token(data: bytes) -> bool:
 
 def authorization(data: bytes) -> bool:
     """This as Authorization, beside a cookie that is good."""
-    return ask(authorization=data, cookie=b"mcp_gateway_session=" + good_cookie(), x_mcp_server=b"notes")
+    return ask(authorization=data, cookie=b"mcp_gateway_session=" + good_cookie(), server=b"notes")
 
 
 def cookie(data: bytes) -> bool:
     """This as session cookie."""
-    return ask(cookie=b"mcp_gateway_session=" + data, x_mcp_server=b"notes")
+    return ask(cookie=b"mcp_gateway_session=" + data, server=b"notes")
 
 
 def cookies(data: bytes) -> bool:
     """This as Cookie header."""
-    return ask(cookie=data, x_mcp_server=b"notes")
+    return ask(cookie=data, server=b"notes")
+
+
+def agent(message: bytes = CALL, **headers: bytes) -> bool:
+    """A good token, with this message and these headers."""
+    return ask(message, authorization=b"Bearer " + good_token(), **headers)
 
 
 def name(data: bytes) -> bool:
     """This as Mcp-Name."""
-    return ask(authorization=b"Bearer " + good_token(), mcp_name=data)
+    return agent(mcp_name=data)
 
 
-def targets(data: bytes) -> bool:
-    """This as X-Mcp-Targets."""
-    return ask(authorization=b"Bearer " + good_token(), x_mcp_targets=data)
+def path(data: bytes) -> bool:
+    """This as request target."""
+    return agent(x_original_uri=data)
+
+
+def host(data: bytes) -> bool:
+    """This as Host: only the gateway's own name gets in, with any port."""
+    let_in = agent(host=data)
+    if let_in:
+        assert urlsplit(f"//{data.decode()}").hostname in {"gw.example", "gw.example."}
+    return let_in
 
 
 def policy_file(data: bytes) -> bool:
@@ -176,7 +189,9 @@ def seeds() -> dict[str, tuple[Callable[[bytes], bool], list[bytes]]]:
             [b"Bearer " + cognito.mint("id", {"cognito:groups": ["readers"]}, now=NOW).encode()],
         ),
         "cookies": (cookies, [b"a=b; mcp_gateway_session=" + good_cookie() + b"; c=d"]),
+        "message": (agent, [CALL, *map(compact, MESSAGES)]),
         "name": (name, [b"now", b"=?base64?bm93?="]),
-        "targets": (targets, [b'["now"]', b'[{"tools":"now"}]', b'["now", "now"]']),
+        "path": (path, [b"/time/mcp", b"/time", b"/time/mcp?a=b/../c", b"/time/%41"]),
+        "host": (host, [b"gw.example", b"GW.example.:8443"]),
         "policy_file": (policy_file, [SCOPES.encode()]),
     }

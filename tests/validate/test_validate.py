@@ -1,4 +1,4 @@
-"""`GET /validate` over a socket: what the contract promises to nginx."""
+"""/validate over a socket, asked as nginx asks: what the contract promises of each answer."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+import httpx
 import pytest
 from support.cognito import AGENT, CLIENT, ISSUER, OTHER_ISSUER, POOL, jwks, key, mint
-from support.sidecar import SECRET_KEY, UNSET, Sidecar, running
-from support.until import until
+from support.door import call, rpc
+from support.offline import OfflineSidecar
+from support.sidecar import GATEWAY_URL, SCOPES, SECRET_KEY, UNSET, Sidecar, as_nginx_asks, running
 
+from auth_server import contract
 from auth_server.identity import session_cookie
+from auth_server.validate import validate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,19 +25,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-IDENTITY = [
-    "x-user",
-    "x-username",
-    "x-email",
-    "x-client-id",
-    "x-scopes",
-    "x-groups",
-    "x-auth-method",
-    "x-server-name",
-    "x-tool-name",
-    "x-allowed-tools",
-]
-CALL = {"x_mcp_server": "time", "x_original_method": "POST", "mcp_method": "tools/call", "mcp_name": "now"}
+IDENTITY = [name.decode() for name in contract.IDENTITY]
+NOW_CALL, CONVERT, ERASE = call("now"), call("convert"), call("erase")
 
 
 @pytest.fixture
@@ -51,28 +44,28 @@ def bearer(kind: str = "agent", changes: dict[str, Any] | None = None) -> dict[s
     return {"authorization": f"Bearer {mint(kind, changes, now=int(time.time()))}"}
 
 
-def cookie(username: str = "ada", groups: tuple[str, ...] = ("readers",), *, age: int = 0) -> dict[str, str]:
+def cookie(username: str = "ada", groups: tuple[str, ...] = ("readers",)) -> dict[str, str]:
     session = session_cookie.Session(username, groups, "sid-1", "ada@example.com")
-    return {
-        "cookie": f"mcp_gateway_session={session_cookie.mint(session, [SECRET_KEY], now=time.time() - age)}"
-    }
+    return {"cookie": f"mcp_gateway_session={session_cookie.mint(session, [SECRET_KEY], now=time.time())}"}
 
 
-def error_of(response: Any) -> dict[str, Any]:
-    """Return the error object, after checking the body's form and that header and body agree."""
+def refused(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Return the error object of a refusal with which the client is told this status."""
     body = response.json()
-    assert body["success"] is False
-    error = body["error"]
-    assert set(error) == {"type", "message", "details", "timestamp", "request_id"}
-    assert error["timestamp"].endswith("Z")
-    assert response.headers["x-auth-error"] == error["details"]["error_code"]
+    error: dict[str, Any] = body["error"]
+    assert response.headers["x-auth-status"] == str(status)
+    assert response.status_code == (status if status in {401, 403, 503} else 403)
+    assert response.headers["x-auth-error"] == error["details"]["error_code"] == code
     assert json.loads(response.headers["x-auth-error-body"]) == body
-    return dict(error)
+    return error
 
 
-async def test_agent_with_a_grant(sidecar: Sidecar) -> None:
+# ------------------------------------------------------------------------------------------------------ who
+
+
+async def test_an_agent_with_a_grant(sidecar: Sidecar) -> None:
     """An M2M token with the scope is let in, with every identity header and empty user headers."""
-    response = await sidecar.ask(**bearer(), **CALL)
+    response = await sidecar.ask(NOW_CALL, **bearer())
     assert response.status_code == 200
     assert {name: response.headers[name] for name in IDENTITY} == {
         "x-user": "",
@@ -86,13 +79,11 @@ async def test_agent_with_a_grant(sidecar: Sidecar) -> None:
         "x-tool-name": "now",
         "x-allowed-tools": "convert,get_*,now",
     }
-    assert response.headers["cache-control"] == "max-age=5"
 
 
-async def test_user_with_a_group(sidecar: Sidecar) -> None:
+async def test_a_user_with_a_group(sidecar: Sidecar) -> None:
     """A user's ID token brings name, mail and groups; the groups' scopes count."""
-    asked = CALL | {"x_mcp_server": "notes", "mcp_name": "write"}
-    response = await sidecar.ask(**bearer("id"), **asked)
+    response = await sidecar.ask(call("write"), server="notes", **bearer("id"))
     assert response.status_code == 200
     assert response.headers["x-user"] == response.headers["x-username"] == "ada"
     assert response.headers["x-email"] == "ada@example.com"
@@ -101,9 +92,15 @@ async def test_user_with_a_group(sidecar: Sidecar) -> None:
     assert response.headers["x-allowed-tools"] == "*"
 
 
-async def test_session_cookie(sidecar: Sidecar) -> None:
+async def test_either_app_client(sidecar: Sidecar) -> None:
+    """Both the user's and the agent's app client count."""
+    access = await sidecar.ask(NOW_CALL, **bearer("access", {"scope": "mcp/read"}))
+    assert (access.status_code, access.headers["x-client-id"]) == (200, CLIENT)
+
+
+async def test_a_session_cookie(sidecar: Sidecar) -> None:
     """A session cookie stands for its user and groups."""
-    response = await sidecar.ask(**cookie(), **CALL | {"x_mcp_server": "notes"})
+    response = await sidecar.ask(NOW_CALL, server="notes", **cookie())
     assert response.status_code == 200
     assert response.headers["x-auth-method"] == "session_cookie"
     assert response.headers["x-username"] == "ada"
@@ -112,24 +109,12 @@ async def test_session_cookie(sidecar: Sidecar) -> None:
 
 async def test_names_outside_ascii_and_separators_are_encoded(sidecar: Sidecar) -> None:
     """A group with comma and space, a user name with a line break: none can forge another."""
-    response = await sidecar.ask(
-        **cookie("grüße\r\nX-User: root", ("a,b c", "z")), **CALL | {"x_mcp_server": "notes"}
-    )
+    who = cookie("grüße\r\nX-User: root", ("a,b c", "z"))
+    response = await sidecar.ask(NOW_CALL, server="notes", **who)
     assert response.status_code == 200
     assert response.headers["x-groups"] == "a%2Cb%20c,z"
     assert unquote(response.headers["x-user"]) == "grüße\r\nX-User: root"
     assert response.headers["x-user"].isascii()
-
-
-@pytest.mark.parametrize(("ttl", "left", "max_age"), [("5", 3600, 5), ("60", 20, 20), ("0", 3600, 0)])
-async def test_max_age(tmp_path: Path, ttl: str, left: int, max_age: int) -> None:
-    """nginx may keep an answer for DECISION_TTL, and never beyond the credential's life."""
-    now = int(time.time())
-    async with running(tmp_path, DECISION_TTL=ttl) as sidecar:
-        response = await sidecar.ask(**bearer(changes={"exp": now + left}), **CALL)
-    assert response.status_code == 200
-    granted = int(response.headers["cache-control"].removeprefix("max-age="))
-    assert max_age - 2 <= granted <= max_age
 
 
 @pytest.mark.parametrize(
@@ -146,15 +131,20 @@ async def test_max_age(tmp_path: Path, ttl: str, left: int, max_age: int) -> Non
 )
 async def test_no_or_bad_credential(sidecar: Sidecar, headers: dict[str, str], code: str) -> None:
     """No credential and a bad one are 401, with the challenge of RFC 6750 and RFC 9728."""
-    response = await sidecar.ask(**headers, **CALL, x_original_uri="/time/mcp?x=1", x_request_id="r-1")
-    assert response.status_code == 401
-    error = error_of(response)
-    assert (error["type"], error["details"]["error_code"]) == ("AuthenticationError", code)
-    assert error["request_id"] == "r-1"
+    response = await sidecar.ask(NOW_CALL, x_original_uri="/time/mcp?x=1", **headers)
+    error = refused(response, 401, code)
+    assert (error["type"], error["request_id"]) == ("AuthenticationError", "request-1")
     assert error["details"]["discovery_url"] == f"{ISSUER}/.well-known/openid-configuration"
     challenge = response.headers["www-authenticate"]
     assert 'resource_metadata="https://gw.example/.well-known/oauth-protected-resource/time/mcp"' in challenge
     assert ("invalid_token" in challenge) == (code != "TOKEN_MISSING")
+
+
+@pytest.mark.parametrize("path", ["/time/" + "a" * 1025, "/time/<a>", "/notes/mcp", ""])
+async def test_no_metadata_of_a_path_that_is_none(sidecar: Sidecar, path: str) -> None:
+    """Nothing of a stranger's goes into a challenge that is not the path of this server."""
+    response = await sidecar.ask(NOW_CALL, x_original_uri=path)
+    assert "oauth-protected-resource" not in response.headers.get("www-authenticate", "")
 
 
 @pytest.mark.parametrize(
@@ -169,194 +159,348 @@ async def test_no_or_bad_credential(sidecar: Sidecar, headers: dict[str, str], c
 )
 async def test_faulty_tokens(sidecar: Sidecar, changes: dict[str, Any], code: str) -> None:
     """Each fault of a token has its code."""
-    response = await sidecar.ask(**bearer(changes=changes), **CALL)
-    assert (response.status_code, error_of(response)["details"]["error_code"]) == (401, code)
+    refused(await sidecar.ask(NOW_CALL, **bearer(changes=changes)), 401, code)
 
 
 async def test_a_bad_token_never_falls_back_to_the_cookie(sidecar: Sidecar) -> None:
     """Authorization, when present, alone decides."""
-    response = await sidecar.ask(authorization="Bearer x", **cookie(), **CALL | {"x_mcp_server": "notes"})
-    assert response.status_code == 401
+    response = await sidecar.ask(NOW_CALL, server="notes", authorization="Bearer x", **cookie())
+    refused(response, 401, "TOKEN_MALFORMED")
 
 
 async def test_duplicates_are_refused(sidecar: Sidecar) -> None:
     """Two Authorization headers, or two session cookies, have no one meaning."""
-    good = bearer()["authorization"]
-    twice = await sidecar.ask(("Authorization", good), ("Authorization", good), **CALL)
+    good = ("authorization", bearer()["authorization"])
+    refused(await sidecar.ask(NOW_CALL, good, good), 400, "REQUEST_INVALID")
     value = cookie()["cookie"]
-    cookies = await sidecar.ask(cookie=f"{value}; {value}", **CALL)
-    for response in (twice, cookies):
-        assert response.status_code == 403
-        assert error_of(response)["details"]["error_code"] == "REQUEST_INVALID"
+    refused(await sidecar.ask(NOW_CALL, cookie=f"{value}; {value}"), 400, "REQUEST_INVALID")
+
+
+async def test_naming_a_pool_chooses_and_never_adds(sidecar: Sidecar) -> None:
+    """X-User-Pool-Id and X-Region must agree with the token; X-Client-Id is the token's own business."""
+    named = {"x_user_pool_id": POOL.id, "x_region": POOL.region, "x_client_id": "other"}
+    agree = await sidecar.ask(NOW_CALL, **bearer(), **named)
+    assert (agree.status_code, agree.headers["x-client-id"]) == (200, AGENT)
+    for other in ({"x_user_pool_id": "us-east-1_Mine00000"}, {"x_region": "us-east-1"}):
+        refused(await sidecar.ask(NOW_CALL, **bearer(), **other), 401, "INVALID_ISSUER")
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("audience", "server", "counts"),
     [
-        {"x_mcp_server": ""},
-        {"x_mcp_server": "../time"},
-        {"x_original_method": "PUT"},
-        {"mcp_name": ""},
-        {"mcp_name": "=?base64?!?="},
-        {"mcp_method": "tools call"},
-        {"x_mcp_targets": "{"},
+        (f"{GATEWAY_URL}/time/mcp", "time", True),
+        (f"{GATEWAY_URL}/time", "time", True),
+        (GATEWAY_URL, "time", True),
+        (f"{GATEWAY_URL}/notes/mcp", "time", False),
+        (f"{GATEWAY_URL}/timetable", "time", False),
+        ("https://elsewhere.example/time/mcp", "time", False),
     ],
 )
-async def test_malformed_questions(sidecar: Sidecar, changes: dict[str, str]) -> None:
-    """What cannot be judged leaves as 403 REQUEST_INVALID; a missing server among it."""
-    response = await sidecar.ask(**bearer(), **CALL | changes)
-    assert response.status_code == 403
-    assert error_of(response)["details"]["error_code"] == "REQUEST_INVALID"
-    assert error_of(response)["type"] == "RequestError"
+async def test_a_bound_token_is_held_to_its_server(
+    sidecar: Sidecar, audience: str, server: str, counts: bool
+) -> None:
+    """A token bound to one server's URL (RFC 8707) is no credential for another, also where others may call."""
+    assert (await sidecar.ask(NOW_CALL, server=server, **bearer())).status_code == 200
+    response = await sidecar.ask(NOW_CALL, server=server, **bearer(changes={"aud": audience}))
+    if counts:
+        assert response.status_code == 200
+    else:
+        refused(response, 401, "INVALID_AUDIENCE")
+
+
+async def test_rotated_keys_are_found(sidecar: Sidecar) -> None:
+    """A token of a new key is accepted after one fetch."""
+    sidecar.jwks.document = jwks("access", "id", "next")
+    token = mint(signer=key("next"), now=int(time.time()))
+    assert (await sidecar.ask(NOW_CALL, authorization=f"Bearer {token}")).status_code == 200
+
+
+async def test_no_keys_yet(tmp_path: Path) -> None:
+    """Without any keys nobody is let in and nobody is called unknown: 503, and it heals by itself."""
+    async with running(tmp_path, fault="500") as sidecar:
+        response = await sidecar.ask(NOW_CALL, **bearer())
+        refused(response, 503, "KEYS_UNAVAILABLE")
+        assert int(response.headers["retry-after"]) >= 1
+        assert (await sidecar.client.get("/readyz")).status_code == 503
+        assert (await sidecar.client.get("/healthz")).status_code == 200
+        sidecar.jwks.fault = ""
+        while (await sidecar.client.get("/readyz")).status_code != 200:
+            pass
+        assert (await sidecar.ask(NOW_CALL, **bearer())).status_code == 200
+
+
+async def test_without_a_secret_key_no_cookie_counts(tmp_path: Path) -> None:
+    """No SECRET_KEY: sessions are off, tokens go on."""
+    async with running(tmp_path, SECRET_KEY=UNSET) as sidecar:
+        refused(await sidecar.ask(NOW_CALL, server="notes", **cookie()), 401, "SESSION_INVALID")
+        assert (await sidecar.ask(NOW_CALL, **bearer())).status_code == 200
+
+
+# ----------------------------------------------------------------------------------------------------- what
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "code"),
+    [
+        ({"x_mcp_server": ""}, 400, "REQUEST_INVALID"),
+        ({"x_mcp_server": "../time"}, 400, "REQUEST_INVALID"),
+        ({"x_original_uri": "/time/../notes/mcp"}, 400, "REQUEST_INVALID"),
+        ({"x_original_method": "PUT"}, 405, "REQUEST_INVALID"),
+        ({"content_type": "text/plain"}, 400, "REQUEST_INVALID"),
+        ({"x_original_length": "1"}, 400, "REQUEST_INVALID"),
+        ({"host": "evil.example"}, 421, "REQUEST_INVALID"),
+        ({"origin": "https://evil.example"}, 403, "ORIGIN_MISMATCH"),
+        ({"mcp_method": "tools/list"}, 400, "HEADER_MISMATCH"),
+        ({"mcp_name": "=?base64?!?="}, 400, "HEADER_MISMATCH"),
+    ],
+)
+async def test_malformed_questions(sidecar: Sidecar, changes: dict[str, str], status: int, code: str) -> None:
+    """What cannot be judged leaves as 403, which auth_request carries, with the status that the client is told."""
+    refused(await sidecar.ask(NOW_CALL, **bearer(), **changes), status, code)
+
+
+@pytest.mark.parametrize(
+    "message", [b"", b"{", b"[]", b"\xff", rpc("tools/call"), rpc("tools/call", {"name": ""})]
+)
+async def test_malformed_messages(sidecar: Sidecar, message: bytes | dict[str, Any]) -> None:
+    """A POST whose message did not come along, or has no one meaning, is never let through."""
+    error = refused(await sidecar.ask(message, **bearer()), 400, "REQUEST_INVALID")
+    assert error["code"] == -32600
+
+
+async def test_a_body_that_nobody_would_judge(sidecar: Sidecar) -> None:
+    """A GET or DELETE has none."""
+    for method in ("GET", "DELETE"):
+        response = await sidecar.ask(method=method, x_original_length="5", **bearer())
+        refused(response, 400, "REQUEST_INVALID")
+
+
+async def test_who_is_asked_before_what(sidecar: Sidecar) -> None:
+    """A stranger's message is not read, and learns nothing of what there is."""
+    for message in (b"{", call("now"), call("erase")):
+        refused(await sidecar.ask(message, server="ghost"), 401, "TOKEN_MISSING")
+
+
+async def test_a_strangers_message_is_taken_to_its_end(sidecar: Sidecar) -> None:
+    """Or nginx may take the answer for a broken one; the connection goes on."""
+    large = call("now", arguments={"text": "x" * 2_000_000})
+    for _ in range(2):
+        refused(await sidecar.ask(large), 401, "TOKEN_MISSING")
+    assert (await sidecar.ask(large, **bearer())).status_code == 200
+
+
+async def test_an_error_answers_its_request(sidecar: Sidecar) -> None:
+    """The id is the message's own, once it is known; nobody who is unknown has it read."""
+    message = call("erase") | {"id": "id-7"}
+    denied = await sidecar.ask(message, **bearer())
+    assert denied.json()["id"] == "id-7"
+    mismatch = await sidecar.ask(message, mcp_name="now", **bearer())
+    assert (mismatch.json()["id"], mismatch.json()["error"]["code"]) == ("id-7", -32020)
+    assert (await sidecar.ask(message)).json()["id"] is None
+
+
+async def test_the_clients_version_is_compared(sidecar: Sidecar) -> None:
+    """MCP-Protocol-Version and what the message says in `_meta` are one."""
+    message = rpc("ping", {"_meta": {contract.META_VERSION: "2026-07-28"}})
+    agree = await sidecar.ask(message, mcp_protocol_version="2026-07-28", **bearer())
+    assert agree.status_code == 200
+    differ = await sidecar.ask(message, mcp_protocol_version="2025-06-18", **bearer())
+    refused(differ, 400, "HEADER_MISMATCH")
+
+
+# ------------------------------------------------------------------------------------------------------ may
+
+
+LISTEN = {"notifications": {"resourceSubscriptions": ["file:///docs/a"]}}
+
+
+@pytest.mark.parametrize(
+    ("message", "status"),
+    [
+        ({"jsonrpc": "2.0", "id": 1, "result": {}}, 200),
+        (rpc("initialize"), 200),
+        (rpc("server/discover"), 200),
+        ({"jsonrpc": "2.0", "method": "notifications/progress"}, 200),
+        (rpc("logging/setLevel"), 403),
+        (rpc("tasks/get", {"taskId": "task-1"}), 403),
+        (rpc("completion/complete", {"ref": {"type": "ref/prompt", "name": "plan"}}), 200),
+        (rpc("completion/complete", {"ref": {"type": "ref/resource", "uri": "plan"}}), 403),
+        (rpc("subscriptions/listen", LISTEN), 200),
+        (rpc("subscriptions/listen"), 200),
+        (
+            rpc(
+                "subscriptions/listen", {"notifications": {"resourceSubscriptions": ["file:///docs/a", "b"]}}
+            ),
+            403,
+        ),
+        (
+            rpc("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["file:///docs/../b"]}}),
+            403,
+        ),
+        (call("get_rates"), 200),
+        (call("Now"), 403),
+    ],
+)
+async def test_what_each_message_needs(sidecar: Sidecar, message: dict[str, Any], status: int) -> None:
+    """The handshake and what has no method need any grant; all else its method and every name."""
+    assert (await sidecar.ask(message, **bearer())).status_code == status
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_a_stream_needs_a_grant_on_its_server(sidecar: Sidecar, method: str) -> None:
+    """Any one; a grant elsewhere is none here."""
+    assert (await sidecar.ask(method=method, **bearer())).status_code == 200
+    refused(await sidecar.ask(method=method, server="notes", **bearer()), 403, "ACCESS_DENIED")
 
 
 async def test_denied_with_a_scope_to_ask_for(sidecar: Sidecar) -> None:
     """A token that lacks a scope is told which; the message names the call."""
-    response = await sidecar.ask(**bearer(changes={"scope": "mcp/read"}), **CALL | {"mcp_name": "convert"})
-    assert response.status_code == 403
-    error = error_of(response)
-    assert (error["type"], error["details"]["error_code"]) == ("AuthorizationError", "ACCESS_DENIED")
+    response = await sidecar.ask(CONVERT, **bearer(changes={"scope": "mcp/read"}))
+    error = refused(response, 403, "ACCESS_DENIED")
+    assert error["type"] == "AuthorizationError"
     assert error["message"] == "no scope grants tools/call convert on time"
     assert 'error="insufficient_scope", scope="mcp/run"' in response.headers["www-authenticate"]
 
 
 async def test_denied_where_only_a_group_could(sidecar: Sidecar) -> None:
     """No challenge where no token could carry the right, nor for a session."""
-    by_group = await sidecar.ask(**bearer(), **CALL | {"x_mcp_server": "notes"})
-    session = await sidecar.ask(**cookie(), **CALL)
-    nowhere = await sidecar.ask(**bearer(), **CALL | {"mcp_name": "erase"})
+    by_group = await sidecar.ask(NOW_CALL, server="notes", **bearer())
+    session = await sidecar.ask(NOW_CALL, **cookie())
+    nowhere = await sidecar.ask(ERASE, **bearer())
     for response in (by_group, session, nowhere):
-        assert response.status_code == 403
+        refused(response, 403, "ACCESS_DENIED")
         assert "www-authenticate" not in response.headers
 
 
-async def test_unknown_server(sidecar: Sidecar) -> None:
-    """A server that no scope names is 403 SERVER_UNKNOWN, after the credential was judged."""
-    known = await sidecar.ask(**bearer(), **CALL | {"x_mcp_server": "ghost"})
-    stranger = await sidecar.ask(**CALL | {"x_mcp_server": "ghost"})
-    assert (known.status_code, error_of(known)["details"]["error_code"]) == (403, "SERVER_UNKNOWN")
-    assert stranger.status_code == 401
+async def test_an_unknown_server(sidecar: Sidecar) -> None:
+    """A server that no scope names is 403 SERVER_UNKNOWN."""
+    refused(await sidecar.ask(NOW_CALL, server="ghost", **bearer()), 403, "SERVER_UNKNOWN")
 
 
 async def test_a_groups_name_is_no_scope(sidecar: Sidecar) -> None:
     """A group called like a scope grants nothing."""
-    response = await sidecar.ask(
-        **cookie(groups=("by-group", "mcp/read")), **CALL | {"x_mcp_server": "notes"}
-    )
-    assert response.status_code == 403
+    who = cookie(groups=("by-group", "mcp/read"))
+    refused(await sidecar.ask(NOW_CALL, server="notes", **who), 403, "ACCESS_DENIED")
+
+
+async def test_a_good_edit_is_in_force_within_two_seconds(sidecar: Sidecar) -> None:
+    """What the file takes away is gone."""
+    assert (await sidecar.ask(NOW_CALL, **bearer())).status_code == 200
+    sidecar.scopes_file.write_text("mcp/read: []\n")
+    started = time.monotonic()
+    while (await sidecar.ask(NOW_CALL, **bearer())).status_code == 200:
+        assert time.monotonic() - started < 2
+
+
+# -------------------------------------------------------------------------------------- by the headers alone
+
+
+async def test_who_may_send_anything_is_asked_by_the_headers_alone(sidecar: Sidecar) -> None:
+    """Before a large message is read, it is known that its sender has some grant on that server."""
+    early = {
+        "path": contract.VALIDATE_HEADERS,
+        "x_original_length": "3000000",
+        "content_type": "application/json",
+    }
+    assert (await sidecar.ask(method="POST", **bearer(), **early)).status_code == 200
+    refused(await sidecar.ask(method="POST", **early), 401, "TOKEN_MISSING")
+    refused(await sidecar.ask(method="POST", server="notes", **bearer(), **early), 403, "ACCESS_DENIED")
+    foreign = {"host": "evil.example", "mcp_method": "erase"}
+    refused(await sidecar.ask(method="POST", **bearer(), **early, **foreign), 421, "REQUEST_INVALID")
+
+
+# ---------------------------------------------------------------------------------------- what nginx is told
+
+
+async def test_what_nginx_logs_of_a_call(sidecar: Sidecar) -> None:
+    """Method and name as they were judged, percent-encoded, also of a refused call."""
+    name = "žluť x"
+    for who, message in ((bearer(), call("now")), (bearer(), call(name))):
+        response = await sidecar.ask(message, **who)
+        assert response.headers["x-log-method"] == "tools/call"
+        assert unquote(response.headers["x-log-name"]) == message["params"]["name"]
+    unread = await sidecar.ask(NOW_CALL)
+    assert not {"x-log-method", "x-log-name"} & unread.headers.keys()
+
+
+async def test_which_cookies_go_on(sidecar: Sidecar) -> None:
+    """The client's own, without the gateway's; none where it sent none."""
+    session = cookie()["cookie"]
+    response = await sidecar.ask(NOW_CALL, server="notes", cookie=f"a=b; {session}; c=d")
+    assert response.headers["x-backend-cookie"] == "a=b; c=d"
+    assert (await sidecar.ask(NOW_CALL, server="notes", cookie=session)).headers["x-backend-cookie"] == ""
+    assert "x-backend-cookie" not in (await sidecar.ask(NOW_CALL, **bearer())).headers
+
+
+PERSON = {"accept": "text/html,application/xhtml+xml;q=0.9", "sec_fetch_mode": "navigate"}
+
+
+async def test_a_person_is_sent_to_sign_in(sidecar: Sidecar) -> None:
+    """Who opens an address with a browser goes back to it afterwards."""
+    raw = "/time/mcp?a=1&b=ü".encode().decode("latin-1")
+    response = await sidecar.ask(x_original_uri=raw, **PERSON)
+    expected = f"{GATEWAY_URL}/oauth2/login/cognito?redirect=%2Ftime%2Fmcp%3Fa%3D1%26b%3D%C3%BC"
+    assert response.headers["x-auth-location"] == expected
+    long = await sidecar.ask(x_original_uri=f"/time/mcp?{'a' * 1100}", **PERSON)
+    assert long.headers["x-auth-location"].endswith("?redirect=%2F")
+    old = await sidecar.ask(accept="text/html")
+    assert "x-auth-location" in old.headers
 
 
 @pytest.mark.parametrize(
-    ("asked", "status"),
+    ("message", "headers"),
     [
-        ({"x_original_method": "GET"}, 200),
-        ({"x_original_method": "DELETE"}, 200),
-        ({"x_original_method": "POST"}, 200),
-        ({"mcp_method": "initialize"}, 200),
-        ({"mcp_method": "server/discover"}, 200),
-        ({"mcp_method": "notifications/progress"}, 200),
-        ({"mcp_method": "logging/setLevel"}, 403),
-        ({"mcp_method": "tasks/get", "mcp_name": "task-1"}, 403),
-        (
-            {
-                "mcp_method": "completion/complete",
-                "mcp_name": "plan",
-                "x_mcp_targets": '[{"prompts":"plan"}]',
-            },
-            200,
-        ),
-        (
-            {
-                "mcp_method": "completion/complete",
-                "mcp_name": "plan",
-                "x_mcp_targets": '[{"resources":"plan"}]',
-            },
-            403,
-        ),
-        ({"mcp_method": "subscriptions/listen", "x_mcp_targets": '["file:///docs/a"]'}, 200),
-        ({"mcp_method": "subscriptions/listen", "x_mcp_targets": '["file:///docs/a","file:///etc/b"]'}, 403),
-        ({"mcp_method": "subscriptions/listen", "x_mcp_targets": '["file:///docs/../etc/b"]'}, 403),
-        ({"mcp_method": "subscriptions/listen"}, 200),
-        ({"mcp_method": "tools/call", "mcp_name": "get_rates"}, 200),
-        ({"mcp_method": "tools/call", "mcp_name": "Now"}, 403),
+        (NOW_CALL, PERSON),
+        (None, PERSON | {"authorization": "Bearer x"}),
+        (None, PERSON | {"sec_fetch_mode": "cors"}),
+        (None, PERSON | {"accept": "application/json, text/event-stream"}),
+        (None, PERSON | {"accept": "text/htmlx"}),
+        (None, {}),
     ],
 )
-async def test_what_each_message_needs(sidecar: Sidecar, asked: dict[str, str], status: int) -> None:
-    """The handshake and what has no method need any grant; all else its method and every name."""
-    headers = {"x_mcp_server": "time", "x_original_method": "POST"} | asked
-    response = await sidecar.ask(**bearer(), **headers)
-    assert response.status_code == status
+async def test_a_program_is_told_401(sidecar: Sidecar, message: Any, headers: dict[str, str]) -> None:
+    """Programs post, offer a token, or ask for something else than a page."""
+    response = await sidecar.ask(message, **headers)
+    assert (response.status_code, "x-auth-location" in response.headers) == (401, False)
 
 
-async def test_the_handshake_needs_a_grant_on_that_server(sidecar: Sidecar) -> None:
-    """A grant elsewhere is none here."""
-    response = await sidecar.ask(**bearer(), x_mcp_server="notes", x_original_method="GET")
-    assert response.status_code == 403
-
-
-async def test_naming_a_pool_chooses_and_never_adds(sidecar: Sidecar) -> None:
-    """X-User-Pool-Id and X-Region must agree with the token; X-Client-Id is the token's own business."""
-    agree = await sidecar.ask(
-        **bearer(), **CALL, x_user_pool_id=POOL.id, x_region=POOL.region, x_client_id="other"
-    )
-    pool = await sidecar.ask(**bearer(), **CALL, x_user_pool_id="us-east-1_Mine00000")
-    region = await sidecar.ask(**bearer(), **CALL, x_region="us-east-1")
-    assert agree.status_code == 200
-    assert agree.headers["x-client-id"] == AGENT
-    for response in (pool, region):
-        assert (response.status_code, error_of(response)["details"]["error_code"]) == (401, "INVALID_ISSUER")
-
-
-async def test_no_keys_yet(tmp_path: Path) -> None:
-    """Without any keys nobody is let in and nobody is called unknown: 503, and it heals by itself."""
-    async with running(tmp_path, fault="500") as sidecar:
-        response = await sidecar.ask(**bearer(), **CALL)
-        assert response.status_code == 503
-        assert int(response.headers["retry-after"]) >= 1
-        assert error_of(response)["details"]["error_code"] == "KEYS_UNAVAILABLE"
-        assert (await sidecar.client.get("/readyz")).status_code == 503
-        assert (await sidecar.client.get("/healthz")).status_code == 200
-        sidecar.jwks.fault = ""
-        while (await sidecar.client.get("/readyz")).status_code != 200:
-            pass
-        assert (await sidecar.ask(**bearer(), **CALL)).status_code == 200
+# --------------------------------------------------------------------------------------- failing, and the log
 
 
 async def test_an_error_of_ours_lets_nobody_in(
     sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever goes wrong inside is 503 AUTH_UNAVAILABLE, and the log holds no token."""
+    """Whatever goes wrong inside, at any step, is 503 AUTH_UNAVAILABLE, and the log holds no token."""
     headers = bearer()
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError(headers["authorization"])
 
-    monkeypatch.setattr("auth_server.policy.decide", fail)
-    response = await sidecar.ask(**headers, **CALL)
-    assert response.status_code == 503
-    assert error_of(response)["details"]["error_code"] == "AUTH_UNAVAILABLE"
+    for step in ("request.read", "message.parse", "grants.decide"):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"auth_server.validate.validate.{step}", fail)
+            refused(await sidecar.ask(NOW_CALL, **headers), 503, "AUTH_UNAVAILABLE")
+    with monkeypatch.context() as patched:
+        patched.setattr("auth_server.validate.validate.grants.decide", fail)
+        early = await sidecar.ask(
+            method="POST", path=contract.VALIDATE_HEADERS, content_type="application/json", **headers
+        )
+        refused(early, 503, "AUTH_UNAVAILABLE")
+    assert "RuntimeError at " in caplog.text
     assert headers["authorization"][7:30] not in caplog.text
-
-
-async def test_without_a_secret_key_no_cookie_counts(tmp_path: Path) -> None:
-    """No SECRET_KEY: sessions are off, tokens go on."""
-    async with running(tmp_path, SECRET_KEY=UNSET) as sidecar:
-        refused = await sidecar.ask(**cookie(), **CALL | {"x_mcp_server": "notes"})
-        assert (refused.status_code, error_of(refused)["details"]["error_code"]) == (401, "SESSION_INVALID")
-        assert (await sidecar.ask(**bearer(), **CALL)).status_code == 200
 
 
 async def test_refusals_are_logged_in_one_line_without_the_credential(
     sidecar: Sidecar, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The log says who was refused what, and holds nothing secret."""
-    logging.getLogger("auth_server").propagate = True
     with caplog.at_level(logging.INFO, "auth_server"):
         headers = bearer()
-        await sidecar.ask(**headers, **CALL | {"mcp_name": "erase"}, x_request_id="r-7")
-    records = [record for record in caplog.records if record.getMessage() == "refused"]
-    assert [record.fields["request_id"] for record in records] == ["r-7"]  # type: ignore[attr-defined]
-    assert headers["authorization"][7:40] not in str([record.__dict__ for record in records])
+        await sidecar.ask(ERASE, **headers, x_request_id="r-7")
+    (fields,) = [record.fields for record in caplog.records if record.getMessage() == "refused"]  # type: ignore[attr-defined]
+    assert (fields["request_id"], fields["error_code"]) == ("r-7", "ACCESS_DENIED")
+    assert (fields["server"], fields["target"]) == ("time", "tools/call%20erase")
+    assert headers["authorization"][7:40] not in str([record.__dict__ for record in caplog.records])
 
 
 async def test_readyz_tells_keys_and_policy(sidecar: Sidecar) -> None:
@@ -368,28 +512,87 @@ async def test_readyz_tells_keys_and_policy(sidecar: Sidecar) -> None:
     assert "scopes.yml:" in state["policy"]["last_error"]
     assert len(state["policy"]["digest"]) == 64
     assert state["keys"][0]["keys"] == len(jwks()["keys"])
-    assert (await sidecar.ask(**bearer(), **CALL)).status_code == 200
+    assert (await sidecar.ask(NOW_CALL, **bearer())).status_code == 200
 
 
-async def test_a_good_edit_is_in_force_within_two_seconds(sidecar: Sidecar) -> None:
-    """What the file takes away is gone."""
-    assert (await sidecar.ask(**bearer(), **CALL)).status_code == 200
-    sidecar.scopes_file.write_text("mcp/read: []\n")
-    started = time.monotonic()
-    while (await sidecar.ask(**bearer(), **CALL)).status_code == 200:
-        assert time.monotonic() - started < 2
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "HEAD"])
+async def test_nginx_asks_by_get_and_post_alone(sidecar: Sidecar, method: str) -> None:
+    """Any other question is none."""
+    response = await sidecar.client.request(method, "/validate", headers=[("host", "gw.example")])
+    assert response.status_code == 404
 
 
-async def test_rotated_keys_are_found(sidecar: Sidecar) -> None:
-    """A token of a new key is accepted after one fetch."""
-    sidecar.jwks.document = jwks("access", "id", "next")
-    token = mint(signer=key("next"), now=int(time.time()))
-    assert (await sidecar.ask(authorization=f"Bearer {token}", **CALL)).status_code == 200
+# ------------------------------------------------------------------------- decisions that are remembered
 
 
-async def test_clients(sidecar: Sidecar) -> None:
-    """Both the user's and the agent's app client count."""
-    access = await sidecar.ask(**bearer("access", {"scope": "mcp/read"}), **CALL)
-    assert access.status_code == 200
-    assert access.headers["x-client-id"] == CLIENT
-    await until(lambda: sidecar.jwks.requests >= 1)
+@pytest.fixture
+def offline(tmp_path: Path) -> OfflineSidecar:
+    return OfflineSidecar(tmp_path)
+
+
+async def told(offline: OfflineSidecar, who: dict[str, str], *names: str, tool: str = "now") -> list[str]:
+    """Return what a call that is allowed says in these headers; the error's code of one that is not."""
+    answer = await offline.answer(as_nginx_asks(call(tool), **who), now=time.time())
+    found = {name.decode(): value.decode() for name, value in answer.headers}
+    return [found[name] for name in names] if answer.status == 200 else [found["x-auth-error"]]
+
+
+def user(name: str, *groups: str, scope: str = "mcp/read") -> dict[str, str]:
+    """Return the credential of a user with that name and those groups."""
+    return bearer("access", {"username": name, "scope": scope, "cognito:groups": list(groups)})
+
+
+async def test_callers_with_the_same_rights_keep_their_names(offline: OfflineSidecar) -> None:
+    """What is remembered of a call says nothing of who made it."""
+    for name in ("ada", "bob"):
+        assert await told(offline, user(name), "x-user", "x-client-id") == [name, CLIENT]
+    assert await told(offline, bearer(changes={"scope": "mcp/read"}), "x-user") == [""]
+
+
+async def test_what_is_remembered_of_one_caller_permits_nothing_to_another(offline: OfflineSidecar) -> None:
+    """Callers who differ in scopes or in groups are each judged, and each told their own."""
+    assert await told(offline, user("ada"), "x-scopes", "x-groups") == ["mcp/read", ""]
+    grouped = await told(offline, user("ada", "readers"), "x-scopes", "x-groups")
+    assert grouped == ["mcp/read by-group", "readers"]
+    assert await told(offline, user("ada", scope="mcp/other")) == ["ACCESS_DENIED"]
+    assert await told(offline, user("ada", "mcp/read", scope="openid")) == ["ACCESS_DENIED"]
+
+
+async def test_a_new_policy_is_asked_at_once(offline: OfflineSidecar) -> None:
+    """What the old scopes.yml permitted, or refused, the new one is asked about."""
+    assert await told(offline, user("ada"), "x-user") == ["ada"]
+    assert await told(offline, user("ada", scope="late/comer")) == ["ACCESS_DENIED"]
+    offline.edit("mcp/read: []\n")
+    assert await told(offline, user("ada")) == ["SERVER_UNKNOWN"]
+    offline.edit(SCOPES.replace("mcp/run:", "late/comer:").replace("[convert,", "[now,"))
+    assert await told(offline, user("ada", scope="late/comer"), "x-user") == ["ada"]
+
+
+async def test_calls_are_told_apart(offline: OfflineSidecar) -> None:
+    """Another tool is another call."""
+    assert await told(offline, bearer(), "x-tool-name") == ["now"]
+    assert await told(offline, bearer(), "x-tool-name", tool="convert") == ["convert"]
+    assert await told(offline, bearer(), tool="erase") == ["ACCESS_DENIED"]
+
+
+@pytest.mark.parametrize("long", [1, 1000])
+async def test_what_is_remembered_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long: int
+) -> None:
+    """Calls that are never made again push each other out, the longer the sooner."""
+    monkeypatch.setattr(validate, "DECISIONS_BYTES", 30_000)
+    offline = OfflineSidecar(tmp_path)
+    for number in range(40):
+        tool = "get_" + str(number) * long
+        assert await told(offline, bearer(), "x-tool-name", tool=tool) == [tool]
+    assert 0 < len(offline.validator._decisions) <= (30 if long == 1 else 10)
+
+
+async def test_the_tools_that_are_listed_are_those_of_the_policy_in_force(offline: OfflineSidecar) -> None:
+    """What is remembered of one policy or caller is told under no other."""
+    one, both = user("ada"), user("ada", scope="mcp/read mcp/run")
+    for who, tools in ((one, "now"), (both, "convert,get_*,now"), (one, "now")):
+        assert await told(offline, who, "x-allowed-tools") == [tools]
+    offline.edit(SCOPES.replace("tools: [now]", "tools: [now, later]"))
+    for who, tools in ((one, "later,now"), (both, "convert,get_*,later,now")):
+        assert await told(offline, who, "x-allowed-tools") == [tools]

@@ -143,8 +143,7 @@ async def test_over_https(tmp_path: Path) -> None:
         assert await stage.validate(own) == "uma"  # under the other name
 
         async def ask(cookie: str) -> str:
-            asked = {"x_mcp_server": "notes", "x_original_method": "GET"}
-            response = await stage.sidecar.ask(cookie=cookie, **asked)
+            response = await stage.sidecar.ask(cookie=cookie, server="notes", host=urlsplit(HTTPS).netloc)
             return str(response.headers.get("x-username") or response.headers["x-auth-error"])
 
         assert await ask(f"{name}={own}") == "uma"
@@ -153,18 +152,25 @@ async def test_over_https(tmp_path: Path) -> None:
         assert await ask(f"{name}={own}; {name}={own}") == "REQUEST_INVALID"
 
 
-async def test_by_another_name_of_the_host(stage: Stage) -> None:
+async def test_by_another_name_of_the_host(tmp_path: Path) -> None:
     """Who comes by another name goes to GATEWAY_URL first: Cognito returns there; and never in circles."""
-    browser = stage.browser()
-    response = await browser.send(
-        "GET", f"{LOGIN}?redirect=/notes", headers=PERSON | {"x-forwarded-host": "127.0.0.1:8080"}
-    )
-    assert browser.cookies == {}
-    assert response.headers["location"] == f"{GATEWAY}{LOGIN}?redirect=%2Fnotes&here=1"
-    again = await browser.send(
-        "GET", response.headers["location"], headers=PERSON | {"x-forwarded-host": "behind-a-proxy"}
-    )
-    assert again.headers["location"].startswith(stage.cognito.issuer)
+    async with signing_in(tmp_path, ALLOWED_HOSTS="other.example,behind-a-proxy") as stage:
+        browser = stage.browser()
+        response = await browser.send(
+            "GET", f"{LOGIN}?redirect=/notes", headers=PERSON | {"host": "other.example"}
+        )
+        assert browser.cookies == {}
+        assert response.headers["location"] == f"{GATEWAY}{LOGIN}?redirect=%2Fnotes&here=1"
+        again = await browser.send(
+            "GET", response.headers["location"], headers=PERSON | {"host": "behind-a-proxy"}
+        )
+        assert again.headers["location"].startswith(stage.cognito.issuer)
+
+
+async def test_by_a_name_that_is_not_this_hosts(stage: Stage) -> None:
+    """Pages, too, are for this gateway's hosts alone."""
+    response = await stage.browser().send("GET", "/", headers=PERSON | {"host": "evil.example"})
+    assert (response.status_code, response.headers["x-auth-error"]) == (421, "REQUEST_INVALID")
 
 
 async def test_two_tabs(stage: Stage) -> None:
@@ -332,6 +338,23 @@ async def test_an_answer_without_an_id_token(stage: Stage, token: object) -> Non
     response = await stage.browser().sign_in()
     assert response.status_code in {401, 503}
     problem(response, response.status_code, response.headers["x-auth-error"])
+
+
+async def test_a_sign_in_that_is_too_old(tmp_path: Path) -> None:
+    """MAX_AUTH_AGE holds for the callback, for a call, and for a token that is to become a session."""
+    async with signing_in(tmp_path, MAX_AUTH_AGE="600") as stage:
+        long_ago = {"auth_time": int(time.time()) - 700}
+        stage.cognito.id_claims = long_ago
+        browser = stage.browser()
+        problem(await browser.sign_in(), 401, "TOKEN_EXPIRED")
+        token = stage.cognito.sign(**long_ago)
+        bearer = {"authorization": f"Bearer {token}"}
+        refused(await browser.send("POST", "/session", headers=bearer), 401, "TOKEN_EXPIRED")
+        refused(await browser.send("POST", "/session", json={"id_token": token}), 401, "TOKEN_EXPIRED")
+        refused(await browser.send("GET", "/session", headers=bearer), 401, "TOKEN_EXPIRED")
+        assert browser.cookies == {}
+        fresh = stage.cognito.sign(auth_time=int(time.time()) - 500)
+        assert (await browser.send("POST", "/session", json={"id_token": fresh})).status_code == 200
 
 
 async def test_a_token_of_a_stranger(stage: Stage) -> None:
@@ -760,12 +783,17 @@ async def test_an_access_token_in_the_place_of_an_id_token(stage: Stage) -> None
         {"json": {"id_token": None}},
         {"data": {"id_token": "x"}},
         {"content": b'{"id_token": "a", "id_token": "b"}', "headers": {"content-type": "application/json"}},
-        {"json": {"id_token": "x" * 70_000}},
     ],
 )
 async def test_a_body_that_holds_no_token(stage: Stage, options: dict[str, Any]) -> None:
     """What is no JSON object with one id_token is refused; a form of another site could send no other."""
     refused(await stage.browser().send("POST", "/session", **options), 400, "REQUEST_INVALID")
+
+
+async def test_a_body_that_is_larger_than_any_token(stage: Stage) -> None:
+    """Nobody's megabytes are read to find a token."""
+    response = await stage.browser().send("POST", "/session", json={"id_token": "x" * 70_000})
+    refused(response, 413, "BODY_TOO_LARGE")
 
 
 async def test_an_ended_token_becomes_no_session(stage: Stage) -> None:

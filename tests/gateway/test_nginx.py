@@ -1,0 +1,189 @@
+"""What `auth-server gateway` writes for nginx: servers, limits and places, as nginx itself understands them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.gateway import free_port
+
+from auth_server.contract import RESERVED_SERVER_NAMES
+from auth_server.errors import ConfigurationError
+from auth_server.gateway import nginx
+from auth_server.gateway.nginx import Listener, McpServer, Plan
+
+TIME = McpServer("time", "http://127.0.0.1:5001")
+NOTES = McpServer("notes", "https://mcp.example.com/base", forward_credentials=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "address"),
+    [
+        ("time=http://127.0.0.1:5001", "http://127.0.0.1:5001", "127.0.0.1:5001"),
+        ("time=http://127.0.0.1:5001/", "http://127.0.0.1:5001", "127.0.0.1:5001"),
+        ("time=http://time.example/base/", "http://time.example/base", "time.example:80"),
+        ("time=https://time.example/a/b", "https://time.example/a/b", "time.example:443"),
+        ("time=http://[::1]:5001", "http://[::1]:5001", "[::1]:5001"),
+        ("time=https://[::1]", "https://[::1]", "[::1]:443"),
+    ],
+)
+def test_a_server_has_a_name_and_a_url(text: str, url: str, address: str) -> None:
+    """A slash at the end says nothing; the port is that of the scheme where none is given."""
+    server = McpServer.parse(text)
+    assert (server.name, server.url, server.address) == ("time", url, address)
+    assert not server.forward_credentials
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "time",
+        "=http://a",
+        "Time=http://a",
+        "a/b=http://a",
+        ".a=http://a",
+        "a" * 129 + "=http://a",
+        *(f"{name}=http://a" for name in sorted(RESERVED_SERVER_NAMES)),
+    ],
+)
+def test_what_is_no_servers_name(text: str) -> None:
+    """Refused with what a name may be."""
+    with pytest.raises(ConfigurationError, match="expected NAME=URL; a name has lower-case letters"):
+        McpServer.parse(text)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "a",
+        "ftp://a",
+        "http://",
+        "http://a:0",
+        "http://a:99999",
+        "http://a:x",
+        "http://user@a",
+        "http://user:pass@a",
+        "http://a?b",
+        "http://a#b",
+        "http://a//b",
+        "http://a/b c",
+        "http://a/;b",
+        "http://a/$b",
+        "http://a/{b}",
+        "http://a_b",
+        "http://-a",
+        "http://a\nb",
+        "http://a\t",
+        " http://a",
+        "\0http://a",
+        "http://a?",
+        "http://a/#",
+        "http://é",
+    ],
+)
+def test_what_is_no_servers_url(url: str) -> None:
+    """Nothing that nginx's configuration could read otherwise, and no secret."""
+    with pytest.raises(ConfigurationError, match="expected a URL such as"):
+        McpServer.parse(f"time={url}")
+
+
+def test_what_a_person_would_write_for_servers() -> None:
+    """An upstream each, and a line in each map that it needs."""
+    written = nginx.servers_conf([TIME, NOTES])
+    assert re.findall(r"upstream (\S+) \{\n    server (\S+);", written) == [
+        ("mcp_time", "127.0.0.1:5001"),
+        ("mcp_notes", "mcp.example.com:443"),
+    ]
+    urls, forwards = written.split("map $mcp_server $mcp_forward_credentials")
+    assert '"\\\\time" http://127.0.0.1:5001;' in urls
+    assert '"\\\\notes" https://mcp.example.com/base;' in urls
+    assert re.findall(r'"(\S+)" 1;', forwards) == ["\\\\notes"]
+
+
+def test_what_depends_on_settings() -> None:
+    """Every sidecar is asked within the same request; the buffer holds a message and its framing."""
+    listener = Listener("127.0.0.1:8080", ("a:1", "b:2"), "/ca.pem", "off")
+    written = nginx.gateway_conf(listener, max_body_size=1000)
+    assert re.findall(r"server (\S+) max_fails=0;", written) == ["a:1", "b:2"]
+    for line in (
+        "listen 127.0.0.1:8080 default_server;",
+        "access_log off;",
+        "client_max_body_size 1000;",
+        "client_body_buffer_size 2000;",
+        "proxy_ssl_trusted_certificate /ca.pem;",
+    ):
+        assert line in written
+
+
+def test_the_files_are_beside_the_package() -> None:
+    """In a checkout; in a wheel they are inside it."""
+    assert {"http.conf", "server.conf", "body.js", "generated"} <= {
+        p.name for p in nginx.nginx_folder().iterdir()
+    }
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """Return a folder of nginx's own."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize(
+    "names", [["time"], ["default", "hostnames", "include", "volatile"], ["a.b", "a_b", "a-b"]]
+)
+def test_nginx_takes_what_is_written(state: Path, names: list[str]) -> None:
+    """Also servers whose names are words of nginx's own."""
+    binary, module = nginx.find_nginx()
+    servers = [McpServer.parse(f"{name}=http://127.0.0.1:9/base") for name in names]
+    plan = Plan(f"127.0.0.1:{free_port()}", servers, "http://localhost:8080", 4096, nginx_workers="1")
+    conf = nginx.write_configuration(state, plan, module)
+    done = subprocess.run(
+        [binary, "-p", str(state), "-c", str(conf), "-t", "-q"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"unix:{state}/auth-server.sock max_fails=0;" in (state / "gateway.conf").read_text()
+    assert not list(state.glob("*.location"))
+
+
+def test_a_machine_without_nginx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said what to install."""
+    monkeypatch.setattr(nginx.shutil, "which", lambda *_, **__: None)
+    with pytest.raises(ConfigurationError, match="not found; install nginx and its njs module"):
+        nginx.find_nginx()
+
+
+def test_a_machine_without_njs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """nginx alone is not enough; where it looks for modules is its own word."""
+    fake = tmp_path / "nginx"
+    fake.write_text(f"#!/bin/sh\necho 'configure arguments: --modules-path={tmp_path}' >&2\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    (tmp_path / "ngx_http_js_module.so").touch()
+    assert nginx.find_nginx() == (str(fake), str(tmp_path / "ngx_http_js_module.so"))
+    (tmp_path / "ngx_http_js_module.so").unlink()
+    monkeypatch.setattr(nginx.Path, "is_file", lambda _: False)
+    with pytest.raises(ConfigurationError, match=r"ngx_http_js_module.so\) was not found"):
+        nginx.find_nginx()
+
+
+def test_the_certificates_that_this_machine_trusts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that there is; without any, it is said what to install."""
+    assert "BEGIN CERTIFICATE" in Path(nginx.ca_file()).read_text(errors="replace")
+    monkeypatch.setattr(nginx.Path, "is_file", lambda _: False)
+    with pytest.raises(ConfigurationError, match="install ca-certificates"):
+        nginx.ca_file()
+
+
+@pytest.mark.parametrize(
+    ("hard", "files"), [(1024, 1024), (10**6, 65536), (nginx.resource.RLIM_INFINITY, 65536)]
+)
+def test_how_many_files_a_worker_may_open(monkeypatch: pytest.MonkeyPatch, hard: int, files: int) -> None:
+    """What this user may ask for, within reason."""
+    monkeypatch.setattr(nginx.resource, "getrlimit", lambda _: (512, hard))
+    assert nginx._open_files() == files
