@@ -28,20 +28,53 @@ ROOT = Path(__file__).parent.parent
 COPIES = ROOT / ".state" / "mutate"
 JOBS = 2
 
-# The tests of each file, those first that should notice.
-GATEWAY = ("gateway/test_headers.py", "gateway/test_refusals.py", "gateway/test_targets.py")
+# The tests of each file, those first that are its own.
+ASKED = "validate/test_validate.py"
+GENERATED = "gateway/test_generated.py"
+THROUGH_NGINX = ("gateway/test_headers.py", "gateway/test_refusals.py", "gateway/test_targets.py")
 TESTS: dict[str, tuple[str, ...]] = {
-    "auth_server/contract.py": ("test_contract.py", "validate", "gateway/test_headers.py"),
-    "nginx/http.conf": GATEWAY,
-    "nginx/mcp.conf": GATEWAY,
-    "nginx/page.conf": GATEWAY,
-    "nginx/server.conf": GATEWAY,
-    "nginx/sidecar.conf": GATEWAY,
-    "auth_server/policy/patterns.py": ("policy/test_patterns.py",),
-    "auth_server/policy/grants.py": ("policy/test_grants.py",),
-    "auth_server/config/settings.py": ("config/test_settings.py",),
+    "auth_server/contract.py": (
+        "test_contract.py",
+        "validate/test_request.py",
+        "validate/test_responses.py",
+        "identity/test_credentials.py",
+        GENERATED,
+        ASKED,
+        "gateway/test_headers.py",
+    ),
+    "auth_server/headers.py": ("test_headers.py", "validate/test_request.py", "identity/test_credentials.py"),
+    "auth_server/model.py": ("policy/test_grants.py", "validate/test_message.py", ASKED),
+    "auth_server/errors.py": ("test_errors.py", "validate/test_responses.py", ASKED),
+    "auth_server/validate/request.py": ("validate/test_request.py", ASKED),
+    "auth_server/validate/message.py": (
+        "validate/test_message.py",
+        ASKED,
+        "validate/test_message_readings.py",
+    ),
+    "auth_server/validate/responses.py": ("validate/test_responses.py", GENERATED, ASKED),
+    "auth_server/validate/validate.py": (ASKED,),
+    "auth_server/identity/credentials.py": ("identity/test_credentials.py", ASKED),
+    "auth_server/identity/identify.py": ("identity/test_identify.py", ASKED),
+    "auth_server/identity/tokens.py": ("identity/test_tokens.py", "identity/test_identify.py"),
+    "auth_server/identity/cognito_claims.py": (
+        "identity/test_cognito_claims.py",
+        "identity/test_tokens.py",
+        "identity/test_sign_in_tokens.py",
+    ),
     "auth_server/identity/session_cookie.py": ("identity/test_session_cookie.py",),
-    "auth_server/identity/cognito_claims.py": ("identity/test_cognito_claims.py",),
+    "auth_server/identity/revocation_list.py": ("identity/test_revocation_list.py",),
+    "auth_server/policy/grants.py": ("policy/test_grants.py", "policy/test_oracle.py"),
+    "auth_server/policy/patterns.py": ("policy/test_patterns.py",),
+    "auth_server/policy/dot_segments.py": ("policy/test_dot_segments.py",),
+    "auth_server/config/settings.py": ("config/test_settings.py",),
+    "nginx/generated/backend.conf": (GENERATED,),
+    "nginx/generated/server.conf": (GENERATED,),
+    "nginx/generated/sidecar.conf": (GENERATED,),
+    "nginx/http.conf": THROUGH_NGINX,
+    "nginx/mcp.conf": THROUGH_NGINX,
+    "nginx/page.conf": ("gateway/test_mcp_authorization.py", "gateway/test_web.py"),
+    "nginx/server.conf": THROUGH_NGINX,
+    "nginx/sidecar.conf": THROUGH_NGINX,
 }
 # What nginx/generated/ is made from.
 GENERATING = ("auth_server/contract.py", "auth_server/errors.py", "auth_server/validate/responses.py")

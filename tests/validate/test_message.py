@@ -218,6 +218,15 @@ def test_a_request_has_an_id() -> None:
     assert "needs an id" in refused({"jsonrpc": "2.0", "method": "tools/list"})
 
 
+@pytest.mark.parametrize("value", [True, [], {}, [1], 1.5, 1.0, 1e300, "a\0", "a\n", "\ud800"])
+@pytest.mark.parametrize(
+    "rest", [{"method": "ping"}, {"method": "notifications/initialized"}, {"result": {}}]
+)
+def test_an_id_that_readers_take_for_another_is_refused(value: Any, rest: dict[str, Any]) -> None:
+    """It is an integer or a string: Python's SDK takes a request with a fraction for a notification."""
+    assert "“id” must be an integer" in refused({"jsonrpc": "2.0", "id": value} | rest)
+
+
 def test_a_notification_needs_no_id() -> None:
     """Nobody answers it."""
     body = {"jsonrpc": "2.0", "method": "notifications/initialized"}

@@ -204,18 +204,15 @@ ANY_JSON = st.recursive(
 )
 
 
+IDENTIFIERS = st.integers() | st.text(
+    st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="\ufffd")
+)
+
+
 @st.composite
 def honest_bodies(draw: st.DrawFn) -> bytes:
     """Write a message as some client does: its own order, blanks and escapes, and members that decide nothing."""
-    members: dict[str, Any] = {
-        "jsonrpc": "2.0",
-        "id": draw(
-            st.integers()
-            | st.text(st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="\ufffd"))
-        ),
-        "method": "tools/call",
-        "x": None,
-    }
+    members: dict[str, Any] = {"jsonrpc": "2.0", "id": draw(IDENTIFIERS), "method": "tools/call", "x": None}
     members["params"] = {"name": draw(st.sampled_from(["now", "é", "𝄞"])), "arguments": draw(ANY_JSON)}
     shuffled = dict(draw(st.permutations(list(members.items()))))
     indent = draw(st.sampled_from([None, 0, 2, "\t"]))
