@@ -81,6 +81,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
     from auth_server.app import create_app
     from auth_server.logs import configure
+    from auth_server.protocol import Protocol
 
     settings = _settings()
     configure(settings.log_format, settings.log_level)
@@ -101,7 +102,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         date_header=False,
         proxy_headers=False,  # nothing here asks who the client is, or by which scheme it came
         lifespan="on",
-        http="httptools",
+        http=Protocol,
         ws="none",
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,

@@ -129,6 +129,15 @@ class Validator:
         except Exception as error:  # noqa: BLE001 - see above
             return self._refused(error, caller.headers, now=now, rpc_id=rpc_id, asked=asked)
 
+    def known(self, raw: RawHeaders, *, now: float) -> Caller | None:
+        """Return who asks, where these headers were read before and nobody has to be waited for, or None."""
+        headers = Headers(raw)
+        sender = self._senders.get(headers.digest(without=_CHANGING))
+        if sender is None:
+            return None
+        identity = self._identifier.at_once(sender.known, now=now)
+        return None if identity is None else Caller(headers, sender, identity)
+
     async def _sender(self, headers: Headers, now: float, listener: str) -> Sender:
         """Read the headers, unless the same ones were read before, from whom they still prove to come."""
         digest = headers.digest(without=_CHANGING)

@@ -26,7 +26,7 @@ BODY = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"now"}}'
 
 
 class Asked:
-    """A validator that is asked for one call, again and again, with headers that differ."""
+    """A validator that is asked for one call, again and again, with headers that differ, as a connection asks it."""
 
     def __init__(self, folder: Path) -> None:
         (folder / "scopes.yml").write_text(SCOPES)
@@ -62,7 +62,7 @@ class Asked:
         return asyncio.run(self._answer(raw, now))
 
     async def _answer(self, raw: list[tuple[bytes, bytes]], now: float) -> Answer:
-        caller = await self.validator.caller(raw, now=now)
+        caller = self.validator.known(raw, now=now) or await self.validator.caller(raw, now=now)
         return caller if isinstance(caller, Answer) else self.validator.judge(caller, BODY, now=now)
 
 
