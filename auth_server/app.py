@@ -46,7 +46,7 @@ class Sidecar:
     """
 
     def __init__(self, validator: Validator, others: Starlette) -> None:
-        self._validator = validator
+        self.validator = validator
         self._others = others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,7 +54,7 @@ class Sidecar:
         if scope["type"] != "http" or (scope["path"], scope["method"]) not in _QUESTIONS:
             await self._others(scope, receive, send)
             return
-        now, validator = time.time(), self._validator
+        now, validator = time.time(), self.validator
         caller = await validator.caller(scope["headers"], now=now, listener=listener(scope))
         # What a stranger sends is read to its end all the same, or nginx may take the answer for broken.
         body = await _body(receive, kept=isinstance(caller, Caller))

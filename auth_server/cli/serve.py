@@ -12,6 +12,7 @@ from auth_server.cli.arguments import positive
 from auth_server.cli.errors import WrongUseError
 from auth_server.config.settings import Settings, environment
 from auth_server.logs import configure
+from auth_server.protocol import Protocol
 
 if TYPE_CHECKING:
     import argparse
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         date_header=False,
         proxy_headers=False,  # nothing here asks who the client is, or by which scheme it came
         lifespan="on",
-        http="httptools",
+        http=Protocol,
         ws="none",
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from auth_server.cache import Cache
 from auth_server.contract import REGION, USER_POOL_ID
-from auth_server.errors import ErrorCode, Unauthenticated
+from auth_server.errors import ErrorCode, Refusal, Unauthenticated
 from auth_server.identity import session_cookie
 from auth_server.model import AuthMethod, BearerToken, SessionCookie
 
@@ -85,14 +85,27 @@ class Identifier:
             return False
         return known.token is None or self._tokens.still_vouched_for(known.token)
 
+    def at_once(self, known: Known, *, now: float) -> Identity | None:
+        """Return who it is now, or None where that is not known without waiting, or has come to an end."""
+        if self._groups is not None or not self.still_holds(known, now=now):
+            return None
+        try:
+            self._check_revoked(known.identity)
+        except Refusal:
+            return None
+        return known.identity
+
     async def now(self, known: Known, *, now: float) -> Identity:
         """Return who it is now: not revoked, with today's groups; raises Unauthenticated, or Unavailable."""
         identity = known.identity
-        if self._revocations is not None:
-            self._revocations.check(identity)
+        self._check_revoked(identity)
         if self._groups is not None and identity.method is AuthMethod.SESSION_COOKIE:
             return await self._groups.of(identity, now=now)
         return identity
+
+    def _check_revoked(self, identity: Identity) -> None:
+        if self._revocations is not None:
+            self._revocations.check(identity)
 
     async def _verified(self, credential: Credential, now: float) -> Known:
         match credential:

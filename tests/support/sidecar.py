@@ -16,6 +16,7 @@ import uvicorn
 from auth_server import contract
 from auth_server.app import create_app
 from auth_server.config.settings import Settings
+from auth_server.protocol import Protocol
 from support.cognito import AGENT, CLIENT, POOL, jwks
 from support.jwks_server import JwksServer
 from support.waiting import eventually
@@ -134,7 +135,16 @@ async def running(folder: Path, *, fault: str = "", **changes: str) -> AsyncIter
     settings = Settings.from_environ(environment(scopes_file, endpoint.url, **changes))
     app = create_app(settings)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(app, lifespan="on", log_config=None, http="httptools", ws="none")
+        config = uvicorn.Config(
+            app,
+            lifespan="on",
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            http=Protocol,
+            ws="none",
+        )
         uvicorn_server = _Server(config)
         task = asyncio.create_task(uvicorn_server.serve(sockets=[listener]))
         try:

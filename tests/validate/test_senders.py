@@ -16,6 +16,7 @@ from auth_server.identity.jwks import usable_keys
 from auth_server.identity.keys import Keys
 from auth_server.identity.tokens import Tokens
 from auth_server.policy.watcher import PolicyFile
+from auth_server.validate import validate
 from auth_server.validate.responses import Answer
 from auth_server.validate.validate import Validator
 
@@ -26,7 +27,7 @@ BODY = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"now"}}'
 
 
 class Asked:
-    """A validator that is asked for one call, again and again, with headers that differ."""
+    """A validator that is asked for one call, again and again, with headers that differ, as a connection asks it."""
 
     def __init__(self, folder: Path) -> None:
         (folder / "scopes.yml").write_text(SCOPES)
@@ -62,7 +63,7 @@ class Asked:
         return asyncio.run(self._answer(raw, now))
 
     async def _answer(self, raw: list[tuple[bytes, bytes]], now: float) -> Answer:
-        caller = await self.validator.caller(raw, now=now)
+        caller = self.validator.known(raw, now=now) or await self.validator.caller(raw, now=now)
         return caller if isinstance(caller, Answer) else self.validator.judge(caller, BODY, now=now)
 
 
@@ -138,3 +139,13 @@ def test_more_cookies_than_nginx_takes_from_an_answer_are_refused(asked: Asked) 
     assert code(asked.ask(cookie="other=" + "a" * 17_000)) == "REQUEST_INVALID"
     ours = "; ".join(f"mcp_gateway_sign_in_{number}={'a' * 100}" for number in range(200))
     assert asked.ask(cookie=ours).status == 200
+
+
+def test_what_is_remembered_of_headers_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Headers that are never sent again push each other out."""
+    monkeypatch.setattr(validate, "SENDERS_BYTES", 30_000)
+    asked = Asked(tmp_path)
+    token = f"Bearer {mint()}"
+    for number in range(40):
+        assert asked.ask(authorization=token, x_other=str(number)).status == 200
+    assert 0 < len(asked.validator._senders) < 30
