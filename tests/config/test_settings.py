@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth_server.config import settings as settings_module
+import auth_server
 from auth_server.config import values
 from auth_server.config.settings import SETTINGS, Settings, environment, some_settings
 from auth_server.errors import ConfigurationError, Mistake
@@ -61,7 +61,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         scopes_file=Path("scopes.yml"),
         gateway_url="http://localhost:8080",
         allowed_hosts=(),
-        max_body_size=4_194_304,
+        max_body_size=4 * 1024 * 1024,
         revocation_url="",
         log_format="",
         log_level="info",
@@ -210,6 +210,7 @@ def test_every_mistake_is_told_at_once() -> None:
         ({"JWKS_REFRESH": "-1"}, "JWKS_REFRESH: expected a whole number"),
         ({"JWKS_REFRESH": "\N{ARABIC-INDIC DIGIT FIVE}"}, "JWKS_REFRESH: expected a whole number"),
         ({"JWKS_REFRESH": "9" * 5000}, "JWKS_REFRESH: expected a whole number"),
+        ({"JWKS_REFRESH": "86401"}, "JWKS_REFRESH: expected 1 to 86400, found 86401"),
         ({"MAX_AUTH_AGE": "0"}, "MAX_AUTH_AGE: expected 1 to"),
         ({"MAX_TOKEN_LENGTH": "5"}, "MAX_TOKEN_LENGTH: expected 1024 to 65536, found 5"),
         ({"REVOCATION_URL": "mysql://x"}, "REVOCATION_URL: expected sqlite:///path or redis://host:port/0"),
@@ -258,7 +259,7 @@ def test_values_are_read() -> None:
         COGNITO_TOKEN_USE="access",
         SESSION_MAX_AGE="60",
         SCOPES_FILE="/etc/scopes.yml",
-        MAX_BODY_SIZE="1m",
+        MAX_BODY_SIZE="512k",
         REVOCATION_URL="sqlite:////var/lib/x.db",
         LOG_FORMAT="JSON",
         LOG_LEVEL="DEBUG",
@@ -272,10 +273,41 @@ def test_values_are_read() -> None:
         frozenset({"access"}),
         60,
     )
-    assert (found.scopes_file, found.max_body_size) == (Path("/etc/scopes.yml"), 1_048_576)
+    assert (found.scopes_file, found.max_body_size) == (Path("/etc/scopes.yml"), 512 * 1024)
     assert (found.revocation_url, found.log_format) == ("sqlite:////var/lib/x.db", "json")
     assert (found.log_level, found.jwks_refresh, found.jwks_max_stale) == ("debug", 1, 0)
     assert (found.max_auth_age, found.max_token_length) == (3600, 4096)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("1024", 1024),
+        ("1k", 1024),
+        ("512k", 524_288),
+        ("4m", 4_194_304),
+        ("4M", 4_194_304),
+        ("64m", 67_108_864),
+    ],
+)
+def test_a_size_is_written_as_nginx_does(text: str, size: int) -> None:
+    """Bytes, or 1024 or 1024² of them."""
+    assert read(MAX_BODY_SIZE=text).max_body_size == size
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "1023", "65m", "64.5m", "4 m", "4mb", "4g", "m", "-1", "+1k", "0x400", "9" * 5000, "٤m"]
+)
+def test_what_is_no_size(text: str) -> None:
+    """Too small for any message, too large to be judged in memory, or written otherwise."""
+    assert mistake(MAX_BODY_SIZE=text) == "MAX_BODY_SIZE: expected a size from 1k to 64m, such as 512k or 4m"
+
+
+@pytest.mark.parametrize("name", ["DECISION_TTL", "DECISION_TTL_FILE"])
+def test_a_setting_that_is_gone_is_told(name: str) -> None:
+    """Whatever it says counts no more, and nobody is left to believe that it does."""
+    told = ["DECISION_TTL: is not read any more: each call is judged anew; remove it"]
+    assert warnings(**{name: "nonsense"}) == told
 
 
 def test_china_has_a_domain_of_its_own() -> None:
@@ -393,14 +425,6 @@ def test_a_setting_misspelt_is_warned_of() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["DECISION_TTL", "DECISION_TTL_FILE"])
-def test_a_setting_that_is_gone_is_warned_of(name: str) -> None:
-    """Where an older deployment still sets it, it changes nothing, and that is said."""
-    assert warnings(**{name: "5"}) == [
-        "DECISION_TTL: is not read any more: each call is judged anew; remove it"
-    ]
-
-
 @pytest.mark.parametrize(
     ("key", "why"),
     [
@@ -451,8 +475,8 @@ def test_a_setting_may_come_from_a_file(tmp_path: Path) -> None:
     file.write_text(f"{GOOD_KEY}\n")
     assert read(SECRET_KEY="-", SECRET_KEY_FILE=str(file)).secret_keys == (GOOD_KEY,)
     assert read(SECRET_KEY="", SECRET_KEY_FILE=str(file)).secret_keys == (GOOD_KEY,)
-    (tmp_path / "age").write_text("7\r\n")
-    assert read(SESSION_MAX_AGE_FILE=str(tmp_path / "age")).session_max_age == 7
+    (tmp_path / "seconds").write_text("7\r\n")
+    assert read(JWKS_REFRESH_FILE=str(tmp_path / "seconds")).jwks_refresh == 7
 
 
 def test_a_setting_given_twice_is_refused(tmp_path: Path) -> None:
@@ -659,11 +683,12 @@ def test_some_settings_alone() -> None:
 
 
 def test_only_one_place_reads_the_environment() -> None:
-    """Everything else takes a mapping."""
-    package = Path(settings_module.__file__).parent
+    """Everything else takes a mapping; the demo's own programs are told secrets there, and are no part of it."""
+    package = Path(auth_server.__file__).parent
     readers = [
-        path.name
-        for path in package.glob("*.py")
-        if "os.environ" in path.read_text() or "getenv" in path.read_text()
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if package / "demo" not in path.parents
+        and ("os.environ" in path.read_text() or "getenv" in path.read_text())
     ]
-    assert readers == ["settings.py"]
+    assert readers == ["config/settings.py"]

@@ -86,6 +86,18 @@ def test_the_handshake_needs_any_grant(method: str | None) -> None:
     assert decide("wide", method) == Denied("no scope grants anything on server clock")
 
 
+def test_the_handshake_is_what_the_contract_says() -> None:
+    """These methods, and no other, need any grant on the server and no more."""
+    assert HANDSHAKE_METHODS == {
+        "initialize",
+        "server/discover",
+        "ping",
+        "notifications/initialized",
+        "notifications/cancelled",
+        "notifications/progress",
+    }
+
+
 def test_a_handshake_with_a_name_is_judged_by_its_name() -> None:
     """A name beside a handshake method gets no free way."""
     assert isinstance(decide("clock/read", "ping", tool("now")), Denied)
@@ -95,6 +107,8 @@ def test_an_unknown_server_is_told_apart() -> None:
     """A server that no scope names is no matter of rights."""
     denied = decide("clock/read", "ping", server="nowhere")
     assert denied == Denied("no scope in scopes.yml names server nowhere", server_known=False)
+    denied = decide("clock/read", "ping", server="team-a")
+    assert denied == Denied("no scope grants anything on server team-a")
 
 
 def test_a_server_pattern_grants_by_prefix() -> None:
@@ -135,6 +149,12 @@ def test_nearest_shows_what_comes_close() -> None:
     assert [grant.line for grant in grants.nearest(POLICY, ("clock/more",), target)] == [10, 5, 13]
     assert [grant.line for grant in grants.nearest(POLICY, (), target, most=1)] == [5]
     assert grants.nearest(POLICY, (), Target("nowhere", "ping")) == []
+
+
+def test_nearest_shows_three() -> None:
+    """Where nobody says how many, a person can still read them."""
+    policy = scopes_file.parse("".join(f"s{n}:\n- server: clock\n  methods: [ping]\n" for n in range(5)))
+    assert len(grants.nearest(policy, (), Target("clock", "tools/list"))) == 3
 
 
 def test_nearest_puts_what_would_allow_first() -> None:
