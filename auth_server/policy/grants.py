@@ -65,9 +65,9 @@ class Policy:
         scopes: Mapping[str, Iterable[Grant]],
         groups: Mapping[str, tuple[str, ...]],
         *,
-        source: str = "scopes.yml",
-        digest: str = "",
-        warnings: tuple[Mistake, ...] = (),
+        source: str,
+        digest: str,
+        warnings: tuple[Mistake, ...],
     ) -> Policy:
         """Index grants by scope and server, so that a look-up does not grow with the file."""
         compiled = {scope: _index(grants) for scope, grants in scopes.items()}

@@ -88,14 +88,14 @@ def test_the_handshake_needs_any_grant(method: str | None) -> None:
 
 def test_the_handshake_is_what_the_contract_says() -> None:
     """These methods, and no other, need any grant on the server and no more."""
-    assert HANDSHAKE_METHODS == {
+    assert {
         "initialize",
         "server/discover",
         "ping",
         "notifications/initialized",
         "notifications/cancelled",
         "notifications/progress",
-    }
+    } == HANDSHAKE_METHODS
 
 
 def test_a_handshake_with_a_name_is_judged_by_its_name() -> None:
@@ -188,7 +188,7 @@ def test_a_server_with_name_and_prefix_in_one_grant_is_found_by_both() -> None:
     """Compiled grants may name a server in several ways."""
     every = Patterns.compile(["*"])
     grant = Grant("s", Patterns.compile(["a", "b", "c*"]), every, every, every, every, 1)
-    made = Policy.compile({"s": [grant]}, {})
+    made = Policy.compile({"s": [grant]}, {}, source="s.yml", digest="", warnings=())
     assert [list(made.grants(("s",), server)) for server in ("a", "b", "cd", "d")] == [[grant]] * 3 + [[]]
     assert made.scopes_on("a") == ("s",)
 
