@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 
 class Mutant(NamedTuple):
-    """One change: in this file, from this byte to that, another text."""
+    """One change: in this file, from this byte to that, another text. `said` is the line as it stands."""
 
     file: str
     line: int
+    said: str
     start: int
     end: int
     before: str

@@ -24,10 +24,10 @@ def mutants(file: str, source: bytes) -> Iterator[Mutant]:
     words: list[re.Match[str]] = []
     for token in _TOKEN.finditer(text := source.decode("latin-1")):  # a character for each byte
         if token["end"] == ";":
-            start = words[0].start()
-            line = text.count("\n", 0, start) + 1
-            for changed_from, changed_to, after in _changes(text, words, token.end()):
-                yield Mutant(file, line, changed_from, changed_to, text[changed_from:changed_to], after)
+            line = text.count("\n", 0, words[0].start()) + 1
+            said = text[words[0].start() : token.end()]
+            for start, end, after in _changes(text, words, token.end()):
+                yield Mutant(file, line, said, start, end, text[start:end], after)
         if token["end"]:
             words = []
         elif not token["comment"]:

@@ -41,13 +41,15 @@ _BLANKS_OF_PROSE = 2
 
 def mutants(file: str, source: bytes) -> Iterator[Mutant]:
     """Yield the mutants of this source."""
-    lines = [0, *itertools.accumulate(map(len, source.splitlines(keepends=True)))]
+    lines = source.splitlines(keepends=True)
+    starts = [0, *itertools.accumulate(map(len, lines))]
     for node in _nodes(ast.parse(source)):
         for old, new in _changes(node):
-            start = lines[old.lineno - 1] + old.col_offset
-            end = lines[(old.end_lineno or 0) - 1] + (old.end_col_offset or 0)
+            start = starts[old.lineno - 1] + old.col_offset
+            end = starts[(old.end_lineno or 0) - 1] + (old.end_col_offset or 0)
             after = new if isinstance(new, str) else f"({ast.unparse(new)})"
-            yield Mutant(file, old.lineno, start, end, source[start:end].decode(), after)
+            said = lines[old.lineno - 1].decode().strip()
+            yield Mutant(file, old.lineno, said, start, end, source[start:end].decode(), after)
 
 
 def _nodes(node: ast.AST) -> Iterator[ast.AST]:

@@ -55,11 +55,11 @@ class Policy:
     scopes: Mapping[str, _ScopeGrants]
     groups: Mapping[str, tuple[str, ...]]
     servers: Patterns
-    source: str = "scopes.yml"
-    digest: str = ""
-    warnings: tuple[Mistake, ...] = field(default=(), repr=False)
-    _scopes_of_server: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
-    _scopes_with_pattern: tuple[str, ...] = ()
+    source: str
+    digest: str
+    warnings: tuple[Mistake, ...] = field(repr=False)
+    _scopes_of_server: Mapping[str, tuple[str, ...]] = field(repr=False)
+    _scopes_with_pattern: tuple[str, ...]
 
     @classmethod
     def compile(
@@ -67,9 +67,9 @@ class Policy:
         scopes: Mapping[str, Iterable[Grant]],
         groups: Mapping[str, tuple[str, ...]],
         *,
-        source: str = "scopes.yml",
-        digest: str = "",
-        warnings: tuple[Mistake, ...] = (),
+        source: str,
+        digest: str,
+        warnings: tuple[Mistake, ...],
     ) -> Policy:
         """Index grants by scope and server, so that a look-up does not grow with the file."""
         compiled = {scope: _index(grants) for scope, grants in scopes.items()}

@@ -425,14 +425,6 @@ def test_a_setting_misspelt_is_warned_of() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["DECISION_TTL", "DECISION_TTL_FILE"])
-def test_a_setting_that_is_gone_is_warned_of(name: str) -> None:
-    """Where an older deployment still sets it, it changes nothing, and that is said."""
-    assert warnings(**{name: "5"}) == [
-        "DECISION_TTL: is not read any more: each call is judged anew; remove it"
-    ]
-
-
 @pytest.mark.parametrize(
     ("key", "why"),
     [

@@ -21,6 +21,7 @@ from support.cognito import (
     token,
 )
 from support.offline import OfflineSidecar
+from support.sidecar import GATEWAY_URL
 
 from auth_server.errors import ErrorCode, Unauthenticated, Unavailable
 from auth_server.identity.cognito_claims import Person, SignIn
@@ -132,6 +133,16 @@ async def test_max_auth_age_holds_by_every_way(
     with pytest.raises(Unauthenticated) as caught:
         await WAYS[way](tokens, raw)
     assert caught.value.code is code
+
+
+async def test_a_token_that_is_bound_to_this_gateway_counts(tokens: Tokens) -> None:
+    """Bound to GATEWAY_URL or a path below it (RFC 8707), and to no other place."""
+    for resource in (GATEWAY_URL, f"{GATEWAY_URL}/time/mcp"):
+        found = await tokens.verify(mint("access", {"aud": resource}), now=NOW)
+        assert found.identity.resources == (resource,)
+    with pytest.raises(Unauthenticated) as caught:
+        await tokens.verify(mint("access", {"aud": "https://other.example"}), now=NOW)
+    assert caught.value.code is ErrorCode.INVALID_AUDIENCE
 
 
 async def test_what_was_verified_comes_with_its_key(tokens: Tokens) -> None:

@@ -107,6 +107,12 @@ def test_what_is_no_way_up_is_covered(rest: str) -> None:
     assert is_covered(rest)
 
 
+def test_what_is_encoded_over_and_over_is_not_covered() -> None:
+    """Seven layers of escapes are more than any chain of servers takes off; of an eighth nothing is said."""
+    assert is_covered("%" + "25" * 6 + "61")
+    assert not is_covered("%" + "25" * 7 + "61")
+
+
 def test_a_way_up_that_is_granted_by_name_is_allowed() -> None:
     """The exact name stands for itself, and for nothing near it."""
     assert is_covered("%c0%ae%c0%ae/by-name")

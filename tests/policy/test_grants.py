@@ -88,6 +88,18 @@ def test_the_handshake_needs_any_grant(method: str | None) -> None:
     assert decide("wide", method) == Denied("no scope grants anything on server clock")
 
 
+def test_the_handshake_is_what_the_contract_says() -> None:
+    """These methods, and no other, need any grant on the server and no more."""
+    assert {
+        "initialize",
+        "server/discover",
+        "ping",
+        "notifications/initialized",
+        "notifications/cancelled",
+        "notifications/progress",
+    } == HANDSHAKE_METHODS
+
+
 def test_a_handshake_with_a_name_is_judged_by_its_name() -> None:
     """A name beside a handshake method gets no free way."""
     assert isinstance(decide("clock/read", "ping", tool("now")), Denied)
@@ -97,6 +109,8 @@ def test_an_unknown_server_is_told_apart() -> None:
     """A server that no scope names is no matter of rights."""
     denied = decide("clock/read", "ping", server="nowhere")
     assert denied == Denied("no scope in scopes.yml names server nowhere", server_known=False)
+    denied = decide("clock/read", "ping", server="team-a")
+    assert denied == Denied("no scope grants anything on server team-a")
 
 
 def test_a_server_pattern_grants_by_prefix() -> None:
@@ -139,6 +153,12 @@ def test_nearest_shows_what_comes_close() -> None:
     assert grants.nearest(POLICY, (), Target("nowhere", "ping")) == []
 
 
+def test_nearest_shows_three() -> None:
+    """Where nobody says how many, a person can still read them."""
+    policy = scopes_file.parse("".join(f"s{n}:\n- server: clock\n  methods: [ping]\n" for n in range(5)))
+    assert len(grants.nearest(policy, (), Target("clock", "tools/list"))) == 3
+
+
 def test_nearest_puts_what_would_allow_first() -> None:
     """A grant that allows the call comes before those held."""
     target = Target("clock", "tools/call", (tool("now"),))
@@ -170,7 +190,7 @@ def test_a_server_with_name_and_prefix_in_one_grant_is_found_by_both() -> None:
     """Compiled grants may name a server in several ways."""
     every = Patterns.compile(["*"])
     grant = Grant("s", Patterns.compile(["a", "b", "c*"]), every, dict.fromkeys(Kind, every), 1)
-    made = Policy.compile({"s": [grant]}, {})
+    made = Policy.compile({"s": [grant]}, {}, source="s.yml", digest="", warnings=())
     assert [list(made.grants(("s",), server)) for server in ("a", "b", "cd", "d")] == [[grant]] * 3 + [[]]
     assert made.scopes_on("a") == ("s",)
 

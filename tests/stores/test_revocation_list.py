@@ -57,6 +57,11 @@ def ends(revoked: RevocationList, identity: Identity) -> bool:
     return False
 
 
+def test_what_a_revocation_ends_has_a_name_in_stores_and_commands() -> None:
+    """What was written by one version is read by the next."""
+    assert list(RevocationKind) == ["session", "user", "client"]
+
+
 @given(st.lists(REVOCATIONS), IDENTITIES)
 def test_the_check_is_what_the_list_says(revocations: list[Revocation], identity: Identity) -> None:
     """Three look-ups find what reading the whole list would find, in whatever order it came."""
