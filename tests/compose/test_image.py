@@ -45,7 +45,7 @@ def test_nothing_is_left_of_the_build(deploy: Deploy) -> None:
     names = {line.rpartition("/")[2] for line in listed.stdout.splitlines()}
     assert not {name for name in names if name.endswith(".lock")}
     assert not names & {"hatchling", "pyproject.toml"}
-    assert {"gateway.conf.template", "_scopes.yml"} <= names
+    assert {"http.conf", "server.conf", "backend.conf", "_scopes.yml"} <= names
     assert any(name.endswith(".html") for name in names)
 
 

@@ -775,7 +775,8 @@ def test_absolute_form(door: Door) -> None:
     refused_at_the_latest_here(door, answer, 421, "REQUEST_INVALID")
     lying = {"Host": "evil.example", "Origin": "http://evil.example"}
     door.refuses(door.post(CALL, target=f"http://{door.host}/time/mcp", replace=lying), *INVALID)
-    door.refuses(door.post(CALL, target="127.0.0.1:80", method="CONNECT"), *INVALID)
+    tunnel = door.post(CALL, target="127.0.0.1:80", method="CONNECT")
+    door.refuses(tunnel, 405 if tunnel.status == 405 else 400, "REQUEST_INVALID")  # nginx 1.30 or 1.22
 
 
 SMUGGLED = b"POST /secret/mcp HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
