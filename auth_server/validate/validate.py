@@ -18,6 +18,7 @@ from auth_server.model import AuthMethod, Target
 from auth_server.policy import grants
 from auth_server.policy.decision import Denied
 from auth_server.validate import message, request, responses
+from auth_server.validate.responses import Answer
 
 if TYPE_CHECKING:
     from auth_server.config.settings import Settings
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from auth_server.policy.watcher import PolicyFile
     from auth_server.validate.message import Message
     from auth_server.validate.request import Question
-    from auth_server.validate.responses import Answer, HeaderPairs
+    from auth_server.validate.responses import HeaderPairs
 
 log = logging.getLogger("auth_server")
 
@@ -104,11 +105,30 @@ class Validator:
         """
         headers = Headers(raw)
         try:
-            sender = await self._sender(headers, now, listener)
+            while (sender := self._sender(headers, now, listener)) is None:
+                await self._identifier.find_key(credential(headers))
             identity = await self._identifier.now(sender.known, now=now)
         except Exception as error:  # noqa: BLE001 - whatever cannot be judged is not let through
             return self._refused(error, headers, now=now)
         return Caller(headers, sender, identity)
+
+    def caller_at_once(self, raw: RawHeaders, *, now: float, listener: str = "") -> Caller | Answer | None:
+        """Return what `caller` does, None where somebody has to be waited for. Never raises."""
+        headers = Headers(raw)
+        try:
+            sender = self._sender(headers, now, listener)
+            identity = None if sender is None else self._identifier.now_at_once(sender.known)
+        except Exception as error:  # noqa: BLE001 - see above
+            return self._refused(error, headers, now=now)
+        return None if sender is None or identity is None else Caller(headers, sender, identity)
+
+    def answer(self, path: str, caller: Caller | Answer, body: bytes, *, now: float) -> Answer:
+        """Return the answer to a question at one of /validate's two paths. Never raises."""
+        if isinstance(caller, Answer):
+            return caller
+        if path == contract.VALIDATE_HEADERS:
+            return self.welcome(caller, now=now)
+        return self.judge(caller, body, now=now)
 
     def welcome(self, caller: Caller, *, now: float) -> Answer:
         """Answer whether this caller may send anything: that takes a grant on the server. Never raises."""
@@ -131,22 +151,18 @@ class Validator:
         except Exception as error:  # noqa: BLE001 - see above
             return self._refused(error, caller.headers, now=now, rpc_id=rpc_id, asked=asked)
 
-    def known(self, raw: RawHeaders, *, now: float) -> Caller | None:
-        """Return who asks, where these headers were read before and nobody has to be waited for, or None."""
-        headers = Headers(raw)
-        sender = self._senders.get(headers.digest(without=_CHANGING))
-        if sender is None:
-            return None
-        identity = self._identifier.at_once(sender.known, now=now)
-        return None if identity is None else Caller(headers, sender, identity)
+    def _sender(self, headers: Headers, now: float, listener: str) -> Sender | None:
+        """Read the headers, unless the same ones were read before, from whom they still prove to come.
 
-    async def _sender(self, headers: Headers, now: float, listener: str) -> Sender:
-        """Read the headers, unless the same ones were read before, from whom they still prove to come."""
+        None where the key that proves it has to be waited for.
+        """
         digest = headers.digest(without=_CHANGING)
         sender = self._senders.get(digest)
         if sender is None or not self._identifier.still_holds(sender.known, now=now):
             question = request.read(headers, self._site, listener=listener)
-            known = await self._identifier.verified(credential(headers), headers, now=now)
+            known = self._identifier.verified_at_once(credential(headers), headers, now=now)
+            if known is None:
+                return None
             cognito_claims.check_resource(known.identity, self._gateway_url, question.server)
             told = [*responses.caller_headers(known.identity), *_for_backend(headers)]
             sender = Sender(question, known, told)

@@ -10,6 +10,7 @@ from support.cognito import AGENT, CLIENT, NOW, POOL, jwks, mint
 from support.sidecar import GATEWAY_URL, SCOPES, SECRET_KEY
 
 from auth_server.config.settings import Settings
+from auth_server.contract import VALIDATE
 from auth_server.headers import Headers
 from auth_server.identity.identify import Identifier
 from auth_server.identity.jwks import usable_keys
@@ -17,11 +18,12 @@ from auth_server.identity.keys import Keys
 from auth_server.identity.tokens import Tokens
 from auth_server.policy.watcher import PolicyFile
 from auth_server.validate import validate
-from auth_server.validate.responses import Answer
 from auth_server.validate.validate import Validator
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from auth_server.validate.responses import Answer
 
 BODY = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"now"}}'
 
@@ -63,8 +65,9 @@ class Asked:
         return asyncio.run(self._answer(raw, now))
 
     async def _answer(self, raw: list[tuple[bytes, bytes]], now: float) -> Answer:
-        caller = self.validator.known(raw, now=now) or await self.validator.caller(raw, now=now)
-        return caller if isinstance(caller, Answer) else self.validator.judge(caller, BODY, now=now)
+        caller = self.validator.caller_at_once(raw, now=now)
+        caller = caller or await self.validator.caller(raw, now=now)
+        return self.validator.answer(VALIDATE, caller, BODY, now=now)
 
 
 @pytest.fixture
