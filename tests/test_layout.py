@@ -26,6 +26,7 @@ ELSEWHERE = {
         "demo/test_cognito_tokens.py",
         "asked over HTTP as Cognito is; so are demo/test_cognito_*.py",
     ),
+    "demo/mcp_servers": ("demo/test_mcp_servers.py", "each a process, called by the official client"),
     "demo/runner.py": ("gateway/test_demo.py", "it starts the demo, with nginx"),
     "demo/stand_in.py": ("gateway/test_demo.py", "a process of the demo"),
     "demo/stopping.py": ("gateway/test_lifecycle.py", "how streams end with the process"),
