@@ -29,7 +29,12 @@ JOBS = 2
 
 # The tests of each file, those first that are its own.
 GENERATED = "gateway/test_generated.py"
-THROUGH_NGINX = ("gateway/test_headers.py", "gateway/test_refusals.py", "gateway/test_targets.py")
+THROUGH_NGINX = (
+    "gateway/test_headers.py",
+    "gateway/test_refusals.py",
+    "gateway/test_targets.py",
+    "gateway/test_who_first.py",
+)
 TESTS: dict[str, tuple[str, ...]] = {
     "auth_server/contract.py": (
         "test_contract.py",
@@ -49,7 +54,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "auth_server/validate/request.py": ("validate/test_request.py",),
     "auth_server/validate/message.py": ("validate/test_message.py", "validate/test_message_readings.py"),
     "auth_server/validate/responses.py": ("validate/test_responses.py", GENERATED),
-    "auth_server/validate/validate.py": ("validate/test_validate.py",),
+    "auth_server/validate/validate.py": ("validate/test_validate.py", "validate/test_senders.py"),
     "auth_server/identity/credentials.py": ("identity/test_credentials.py",),
     "auth_server/identity/identify.py": ("identity/test_identify.py", "identity/test_groups.py"),
     "auth_server/identity/tokens.py": ("identity/test_tokens.py", "identity/test_identify.py"),
@@ -59,7 +64,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "identity/test_sign_in_tokens.py",
     ),
     "auth_server/identity/session_cookie.py": ("identity/test_session_cookie.py",),
-    "auth_server/identity/revocation_list.py": ("identity/test_revocation_list.py",),
+    "auth_server/stores/revocation_list.py": ("stores/test_revocation_list.py",),
     "auth_server/policy/grants.py": ("policy/test_grants.py", "policy/test_oracle.py"),
     "auth_server/policy/patterns.py": ("policy/test_patterns.py",),
     "auth_server/policy/dot_segments.py": ("policy/test_dot_segments.py",),

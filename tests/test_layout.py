@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from support.repository import ROOT
 
+from mutate.__main__ import TESTS as MUTATED
+
 PACKAGE, TESTS = ROOT / "auth_server", ROOT / "tests"
 
 # A module, or a folder, whose behaviour shows elsewhere alone.
@@ -56,3 +58,10 @@ def test_what_is_elsewhere_is_there(place: str) -> None:
     """The table names what exists."""
     assert (PACKAGE / place).exists()
     assert (TESTS / ELSEWHERE[place][0]).is_file()
+
+
+@pytest.mark.parametrize("file", MUTATED)
+def test_what_is_mutated_is_there(file: str) -> None:
+    """`make mutate` names files, and tests of each."""
+    assert (ROOT / file).is_file()
+    assert all((TESTS / one).is_file() for one in MUTATED[file])

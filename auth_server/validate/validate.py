@@ -35,7 +35,7 @@ log = logging.getLogger("auth_server")
 
 # Per worker.
 SENDERS_BYTES = 16 * 1024 * 1024
-DECISIONS_BYTES = 4 * 1024 * 1024
+ALLOWED_BYTES = 4 * 1024 * 1024
 
 # What differs from one request of a client to its next, and is read at each or not at all.
 _CHANGING = frozenset(
@@ -74,7 +74,7 @@ class Caller(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class AllowedCall:
     """A call that a policy allows to all who have certain rights, and the headers that tell of it."""
 
     headers: HeaderPairs
@@ -96,7 +96,7 @@ class Validator:
         self._identifier = identifier
         self._policy_file = policy_file
         self._senders: Cache[bytes, Sender] = Cache(SENDERS_BYTES)
-        self._decisions: Cache[_Rights, Decision] = Cache(DECISIONS_BYTES)
+        self._allowed: Cache[_Rights, AllowedCall] = Cache(ALLOWED_BYTES)
 
     async def caller(self, raw: RawHeaders, *, now: float, listener: str = "") -> Caller | Answer:
         """Return who asks, by the headers alone, or the answer that refuses them. Never raises.
@@ -172,11 +172,11 @@ class Validator:
     def _decided(self, caller: Caller, asked: Message) -> Answer:
         sender, identity, policy = caller.sender, caller.identity, self._policy_file.policy
         rights = (sender.question.server, asked, identity.scopes, identity.groups, policy.digest)
-        decision = self._decisions.get(rights)
-        if decision is None:
-            decision = _decide(policy, identity, sender.question.server, asked)
-            self._decisions.put(rights, decision)
-        return responses.allowed(sender.headers, decision.headers)
+        call = self._allowed.get(rights)
+        if call is None:
+            call = _decide(policy, identity, sender.question.server, asked)
+            self._allowed.put(rights, call)
+        return responses.allowed(sender.headers, call.headers)
 
     def _refused(
         self,
@@ -231,7 +231,7 @@ class Validator:
         return f"{self._gateway_url}{contract.LOGIN}?redirect={quote(here, safe='', encoding='latin-1')}"
 
 
-def _decide(policy: Policy, identity: Identity, server: str, asked: Message) -> Decision:
+def _decide(policy: Policy, identity: Identity, server: str, asked: Message) -> AllowedCall:
     """Judge the call; raises Forbidden with the scope that would help, where a token could carry one."""
     target = Target(server, asked.method, asked.names)
     scopes = policy.effective_scopes(identity)
@@ -249,7 +249,7 @@ def _decide(policy: Policy, identity: Identity, server: str, asked: Message) -> 
         *identity.groups,
         *(value for _, value in headers),
     ]
-    return Decision(headers, 1000 + sum(map(len, texts)) + 60 * len(texts))
+    return AllowedCall(headers, 1000 + sum(map(len, texts)) + 60 * len(texts))
 
 
 def _scope_to_ask_for(policy: Policy, identity: Identity, target: Target) -> str:
