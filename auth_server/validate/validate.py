@@ -95,7 +95,7 @@ class Validator:
         self._site = request.Site.of(settings.gateway_url, settings.allowed_hosts)
         self._identifier = identifier
         self._policy_file = policy_file
-        self._senders: Cache[bytes, Sender] = Cache(SENDERS_BYTES)
+        self._senders: Cache[tuple[bytes, str], Sender] = Cache(SENDERS_BYTES)
         self._allowed: Cache[_Rights, AllowedCall] = Cache(ALLOWED_BYTES)
 
     async def caller(self, raw: RawHeaders, *, now: float, listener: str = "") -> Caller | Answer:
@@ -156,8 +156,8 @@ class Validator:
 
         None where the key that proves it has to be waited for.
         """
-        digest = headers.digest(without=_CHANGING)
-        sender = self._senders.get(digest)
+        same = headers.digest(without=_CHANGING), listener
+        sender = self._senders.get(same)
         if sender is None or not self._identifier.still_holds(sender.known, now=now):
             question = request.read(headers, self._site, listener=listener)
             known = self._identifier.verified_at_once(credential(headers), headers, now=now)
@@ -166,7 +166,7 @@ class Validator:
             cognito_claims.check_resource(known.identity, self._gateway_url, question.server)
             told = [*responses.caller_headers(known.identity), *_for_backend(headers)]
             sender = Sender(question, known, told)
-            self._senders.put(digest, sender)
+            self._senders.put(same, sender)
         return sender
 
     def _decided(self, caller: Caller, asked: Message) -> Answer:
