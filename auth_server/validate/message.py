@@ -279,6 +279,8 @@ def _check_key(key: str) -> None:
         raise InvalidRequest(f"a key is longer than {MAX_KEY} characters")
     if _UNFIT.search(key):
         raise InvalidRequest("a key holds control characters or half a character")
+    if key == "__proto__":
+        raise InvalidRequest("a key is __proto__: in JavaScript its members may count as the object's own")
     meant = _MEANT.get(_fold(key))
     if meant is not None and meant != key:
         raise InvalidRequest(f"a key is another spelling of {meant}")
