@@ -78,9 +78,24 @@ def test_a_backend_gets_no_header_that_others_would_trust(title: str) -> None:
 
 def test_no_header_is_set_twice() -> None:
     """nginx would send both."""
-    for name in ("backend.conf", "sidecar.conf"):
-        found = re.findall(r"proxy_set_header (\S+)", text(name))
+    for name in ("backend.conf", "sidecar.conf", "answer.conf"):
+        found = re.findall(r"(?:proxy_set|add)_header (\S+)", text(name))
+        assert found
         assert len(found) == len({title.lower() for title in found})
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        *contract.NEVER_RETURNED,
+        *contract.ALWAYS_RETURNED,
+        *(t for t in titles((*contract.TO_NGINX, *contract.IDENTITY)) if t.startswith("X-Auth-")),
+    ],
+)
+def test_a_backend_says_nothing_of_these(title: str) -> None:
+    """Each is hidden once, also what each answer carries instead."""
+    assert re.findall(rf"proxy_hide_header {title};", text("answer.conf")) == [f"proxy_hide_header {title};"]
+    assert (f"add_header {title} " in text("answer.conf")) is (title in contract.ALWAYS_RETURNED)
 
 
 def test_every_variable_that_nginx_uses_is_set() -> None:
