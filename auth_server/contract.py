@@ -26,8 +26,10 @@ MCP_NAME = b"mcp-name"
 MCP_PROTOCOL_VERSION = b"mcp-protocol-version"
 ORIGIN = b"origin"
 REGION = b"x-region"
+SEC_FETCH_DEST = b"sec-fetch-dest"
 SEC_FETCH_MODE = b"sec-fetch-mode"
 SEC_FETCH_SITE = b"sec-fetch-site"
+SERVICE_WORKER = b"service-worker"
 USER_POOL_ID = b"x-user-pool-id"
 
 # Where a message itself says the protocol's version (MCP 2026-07-28).
@@ -35,6 +37,7 @@ META_VERSION = "io.modelcontextprotocol/protocolVersion"
 
 # ----------------------------------------------------------- what nginx says of a request; a client never can
 
+MCP_PATHS = b"x-mcp-paths"  # what of this server is for MCP beside MCP_ENDPOINTS, with blanks between
 MCP_SERVER = b"x-mcp-server"
 ORIGINAL_LENGTH = b"x-original-length"  # Content-Length as sent, or “chunked”
 ORIGINAL_METHOD = b"x-original-method"
@@ -44,6 +47,7 @@ SERVER_ADDRESS = b"x-server-address"  # where nginx took the connection
 
 # nginx's own variable for each.
 SAID_BY_NGINX = {
+    MCP_PATHS: "$mcp_paths",
     MCP_SERVER: "$mcp_server",
     ORIGINAL_LENGTH: "$mcp_original_length",
     ORIGINAL_METHOD: "$request_method",
@@ -83,7 +87,7 @@ IDENTITY = (
 ALLOW = b"allow"
 AUTH_ERROR = b"x-auth-error"
 AUTH_ERROR_BODY = b"x-auth-error-body"  # a subrequest's body cannot be read
-AUTH_LOCATION = b"x-auth-location"  # where a person is sent to sign in
+AUTH_LOCATION = b"x-auth-location"  # where a person is sent instead
 AUTH_STATUS = b"x-auth-status"  # what the client is told: auth_request carries no other than 401 and 403
 BACKEND_COOKIE = b"x-backend-cookie"  # the client's cookies, but this gateway's
 LOG_METHOD = b"x-log-method"
@@ -168,6 +172,83 @@ NEVER_PASSED = (
     "X-Webauth-User",
 )
 
+# -------------------------------------------------------------------- what no backend gets to say to a client
+
+# It would tell a browser something of this gateway's whole origin, a client where to go and with which
+# credential, or a proxy in front what to do. nginx takes no wildcards, so that each name stands here.
+NEVER_RETURNED = (
+    "Accept-Ch",
+    "Access-Control-Allow-Credentials",
+    "Access-Control-Allow-Headers",
+    "Access-Control-Allow-Local-Network",
+    "Access-Control-Allow-Methods",
+    "Access-Control-Allow-Origin",
+    "Access-Control-Allow-Private-Network",
+    "Access-Control-Expose-Headers",
+    "Access-Control-Max-Age",
+    "Activate-Storage-Access",
+    "Alt-Svc",
+    "Attribution-Reporting-Register-Source",
+    "Attribution-Reporting-Register-Trigger",
+    "Authentication-Info",
+    "Cdn-Cache-Control",
+    "Clear-Site-Data",
+    "Content-Location",
+    "Content-Security-Policy-Report-Only",
+    "Critical-Ch",
+    "Cross-Origin-Embedder-Policy",
+    "Cross-Origin-Embedder-Policy-Report-Only",
+    "Cross-Origin-Opener-Policy",
+    "Cross-Origin-Opener-Policy-Report-Only",
+    "Expect-Ct",
+    "Link",
+    "Location",
+    "Nel",
+    "Observe-Browsing-Topics",
+    "Origin-Agent-Cluster",
+    "Proxy-Authenticate",
+    "Proxy-Authentication-Info",
+    "Public-Key-Pins",
+    "Public-Key-Pins-Report-Only",
+    "Refresh",
+    "Report-To",
+    "Reporting-Endpoints",
+    "Secure-Session-Challenge",
+    "Secure-Session-Registration",
+    "Sec-Session-Challenge",
+    "Sec-Session-Registration",
+    "Server-Timing",
+    "Service-Worker-Allowed",
+    "Set-Cookie",
+    "Set-Cookie2",
+    "Set-Login",
+    "Sourcemap",
+    "Speculation-Rules",
+    "Strict-Transport-Security",
+    "Supports-Loading-Mode",
+    "Surrogate-Control",
+    "Timing-Allow-Origin",
+    "Use-As-Dictionary",
+    "Www-Authenticate",
+    "X-Auth-Request-Access-Token",
+    "X-Auth-Request-Email",
+    "X-Auth-Request-Groups",
+    "X-Auth-Request-Preferred-Username",
+    "X-Auth-Request-Redirect",
+    "X-Auth-Request-User",
+    "X-Dns-Prefetch-Control",
+    "X-Sendfile",
+    "X-Sourcemap",
+)
+
+# What every answer of a backend carries instead of its own: no browser takes it for a page or a script, and
+# no page of another origin can load it.
+ALWAYS_RETURNED = {
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
 # ------------------------------------------------------------------------------------------ cookies and paths
 
 SESSION_COOKIE = "mcp_gateway_session"
@@ -187,6 +268,9 @@ LOGOUT = "/oauth2/logout/cognito"
 SESSION = "/session"
 ASSETS = "/assets/"
 WELL_KNOWN = "/.well-known/oauth-"
+
+# What of a server is for MCP, with all that lies below: the endpoints of its two HTTP transports.
+MCP_ENDPOINTS = ("/mcp", "/sse", "/messages")
 
 # What nginx takes to the sidecar's own pages: these paths, and all that begin so.
 PAGES = (HOME, SESSION, LOGIN, CALLBACK, LOGOUT)

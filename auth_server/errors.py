@@ -3,6 +3,7 @@
     Refusal                 an expected "no", with the code that the client is told
     ├── Unauthenticated     no, bad or expired credential
     ├── Forbidden           known, but not permitted
+    │   └── Navigation      … to open an MCP server's address as a page
     ├── InvalidRequest      the question itself has no single meaning
     │   ├── HeaderMismatch  a header contradicts the message
     │   ├── Misdirected     the Host is not this gateway's
@@ -40,6 +41,7 @@ class ErrorCode(StrEnum):
     REVOKED = "REVOKED"
     ACCESS_DENIED = "ACCESS_DENIED"
     SERVER_UNKNOWN = "SERVER_UNKNOWN"
+    PATH_UNKNOWN = "PATH_UNKNOWN"
     ORIGIN_MISMATCH = "ORIGIN_MISMATCH"
     REQUEST_INVALID = "REQUEST_INVALID"
     HEADER_MISMATCH = "HEADER_MISMATCH"
@@ -71,6 +73,13 @@ class Forbidden(Refusal):
     def __init__(self, code: ErrorCode, message: str, *, scope: str = "") -> None:
         super().__init__(code, message)
         self.scope = scope
+
+
+class Navigation(Forbidden):
+    """A browser opens an MCP server's address, where no page is."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.ORIGIN_MISMATCH, message)
 
 
 class InvalidRequest(Refusal):

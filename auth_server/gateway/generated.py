@@ -46,15 +46,19 @@ _OWN_ERRORS: dict[str, Refusal] = {
         ErrorCode.AUTH_UNAVAILABLE, "the gateway cannot decide now; try again in a moment"
     ),
     "@unreachable": UpstreamUnavailable("the MCP server behind the gateway does not answer"),
+    "@unusable": UpstreamUnavailable(
+        "the MCP server behind the gateway redirects to elsewhere, or asks for a credential of its own"
+    ),
     "@late": UpstreamLate("the MCP server behind the gateway does not answer in time"),
     "@unknown_server": Forbidden(ErrorCode.SERVER_UNKNOWN, "this gateway has no server of that name"),
 }
-_WIDTH = 118
+_WIDTH = 236  # nobody reads these line by line
 
 
 def files() -> dict[str, str]:
     """Return the text of each file by its name."""
     return {
+        "answer.conf": "".join((_HEAD, *_answer())),
         "backend.conf": "".join((_HEAD, *_backend())),
         "server.conf": "".join((_HEAD, *_server())),
         "sidecar.conf": "".join((_HEAD, *_sidecar())),
@@ -76,6 +80,15 @@ def _backend() -> Iterator[str]:
     yield from _filled(f'proxy_set_header {title} "";' for title in cleared)
 
 
+def _answer() -> Iterator[str]:
+    yield "# What each answer of a backend carries, and what none may say.\n"
+    carried = contract.ALWAYS_RETURNED
+    yield from _filled(f'add_header {title} "{value}" always;' for title, value in carried.items())
+    ours = {_title(name) for name in (*contract.IDENTITY, *contract.TO_NGINX) if name.startswith(b"x-auth-")}
+    hidden = sorted({*contract.NEVER_RETURNED, *carried, *ours})
+    yield from _filled(f"proxy_hide_header {title};" for title in hidden)
+
+
 def _title(name: bytes) -> str:
     return name.decode().title()
 
@@ -95,9 +108,9 @@ def _server() -> Iterator[str]:
         for name in (*contract.IDENTITY, *contract.TO_NGINX)
     )
     yield "auth_request_set $auth_answered $upstream_status;\n"
-    yield f'location ~ "^/(?:{"|".join(_pages())})" {{\n    include page.conf;\n}}\n'
+    yield f'location ~ "^/(?:{"|".join(_pages())})" {{ include page.conf; }}\n'
     server = f"(?<mcp_server>{contract.SERVER_NAME_PATTERN})"
-    yield f'location ~ "^/{server}(?:/|$)" {{\n    include mcp.conf;\n}}\n'
+    yield f'location ~ "^/{server}(?:/|$)" {{ include mcp.conf; }}\n'
     yield "# What the sidecar refused, in its own words.\n"
     yield from _location("@refused", _REFUSED_HEADERS, [*_refused(), "return 500;"])
     yield "# What nginx has to say by itself.\n"
@@ -129,19 +142,19 @@ def _refused() -> Iterator[str]:
 
 
 def _location(place: str, headers: dict[bytes, str], lines: list[str]) -> Iterator[str]:
+    begin = [f"location {place} {{", *(["internal;"] if place.startswith("=") else [])]
     common = ["default_type application/json;", "add_header Cache-Control no-store always;"]
     common += [f"add_header {_title(name)} {value} always;" for name, value in headers.items()]
-    inner = ["internal;", *common] if place.startswith("=") else common
-    yield f"location {place} {{\n"
-    yield from (f"    {line}" for line in _filled([*inner, *lines]))
-    yield "}\n"
+    first, *rest = _filled([*begin, *common, *lines, "}"])
+    yield first
+    yield from (f"    {line}" for line in rest)
 
 
 def _filled(directives: Iterable[str]) -> Iterator[str]:
     """Yield lines that hold as many of these directives as fit."""
     line = ""
     for directive in directives:
-        if line and len(line) + len(directive) >= _WIDTH:
+        if line and len(line) + len(directive) >= _WIDTH and directive != "}":
             yield f"{line}\n"
             line = ""
         line = f"{line} {directive}".strip()

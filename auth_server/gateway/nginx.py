@@ -7,7 +7,7 @@ import resource
 import shutil
 import ssl
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _PACKAGE = Path(__file__).parent.parent
 _NAME = re.compile(SERVER_NAME_PATTERN)
 _BASE_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
+_PATH = re.compile(r"/|(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
 # urlsplit drops line breaks, and what is behind an empty “?” or “#”; nginx gets all of it.
 _PLAIN = re.compile(r"(?:(?![?#])[!-~])+")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
@@ -71,11 +72,15 @@ server {{
 
 @dataclass(frozen=True, slots=True)
 class McpServer:
-    """One MCP server behind the gateway: `/<name>/rest` goes to `url` + `/rest`."""
+    """One MCP server behind the gateway: `/<name>/rest` goes to `url` + `/rest`.
+
+    `paths` are those that go on beside MCP's own.
+    """
 
     name: str
     url: str
     forward_credentials: bool = False
+    paths: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> McpServer:
@@ -115,6 +120,15 @@ class McpServer:
                 ],
             )
         return cls(name, url.rstrip("/"))
+
+    def with_path(self, path: str) -> McpServer:
+        """Return the same server with one more path; raises ConfigurationError for what is none."""
+        if not _PATH.fullmatch(path):
+            mistake = Mistake(
+                f"--path {self.name}", "expected NAME=/PATH, such as notes=/rpc; / stands for all paths"
+            )
+            raise ConfigurationError([mistake])
+        return replace(self, paths=(*self.paths, path))
 
     @property
     def address(self) -> str:
@@ -162,9 +176,11 @@ def servers_conf(servers: list[McpServer]) -> str:
     # The backslash keeps a server named default, hostnames, include or volatile from being map's own word.
     urls = "".join(f'    "\\\\{s.name}" {s.url};\n' for s in servers)
     forwards = "".join(f'    "\\\\{s.name}" 1;\n' for s in servers if s.forward_credentials)
+    paths = "".join(f'    "\\\\{s.name}" "{" ".join(s.paths)}";\n' for s in servers if s.paths)
     maps = [
         f'map $mcp_server $mcp_url {{\n    default "";\n{urls}}}\n',
         f"map $mcp_server $mcp_forward_credentials {{\n    default 0;\n{forwards}}}\n",
+        f'map $mcp_server $mcp_paths {{\n    default "";\n{paths}}}\n',
     ]
     return "\n".join(blocks + maps)
 

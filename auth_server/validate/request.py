@@ -89,7 +89,8 @@ class Site:
 class Question:
     """A request whose headers have one reading: the server, and how the message would come.
 
-    What the client's Mcp-* headers say of the message is None where it sends none.
+    What the client's Mcp-* headers say of the message is None where it sends none. `path_known` says whether
+    the path is one of MCP's own, or one that the server's entry names.
     """
 
     server: str
@@ -97,6 +98,7 @@ class Question:
     mcp_method: str | None = None
     mcp_name: str | None = None
     mcp_version: str | None = None
+    path_known: bool = True
 
 
 def check(headers: Headers, site: Site, *, listener: str) -> str:
@@ -152,8 +154,14 @@ def read(headers: Headers, site: Site, *, listener: str = "") -> Question:
         raise WrongMethod(f"only {', '.join(METHODS)} are used here", allowed=METHODS)
     if method == "POST":
         _check_content(headers)
-    hints = (contract.MCP_METHOD, contract.MCP_NAME, contract.MCP_PROTOCOL_VERSION)
-    return Question(server, method, *map(headers.get, hints))
+    return Question(
+        server,
+        method,
+        headers.get(contract.MCP_METHOD),
+        headers.get(contract.MCP_NAME),
+        headers.get(contract.MCP_PROTOCOL_VERSION),
+        path_known=not path or _is_for_mcp(path.removeprefix(f"/{server}"), headers),
+    )
 
 
 def check_body(headers: Headers, question: Question, length: int) -> None:
@@ -179,6 +187,13 @@ def compare(question: Question, message: Message) -> None:
         raise HeaderMismatch("the header Mcp-Name does not agree with the body")
     if message.version and question.mcp_version not in {None, message.version}:
         raise HeaderMismatch("the header MCP-Protocol-Version does not agree with the body")
+
+
+def _is_for_mcp(rest: str, headers: Headers) -> bool:
+    """Tell whether what follows the server's name is a path of MCP's, or lies below one."""
+    named = (headers.get(contract.MCP_PATHS) or "").split()
+    ends = (*contract.MCP_ENDPOINTS, *(path.rstrip("/") for path in named))
+    return any(rest == end or rest.startswith(f"{end}/") for end in ends)
 
 
 def _check_content(headers: Headers) -> None:

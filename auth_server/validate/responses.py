@@ -45,14 +45,14 @@ class Answer(NamedTuple):
 class About:
     """What an error answer says of the request it answers. All of it is safe to repeat.
 
-    `id` is the JSON-RPC id as JSON text, empty where none is known. `sign_in` is where a person may sign in.
+    `id` is the JSON-RPC id as JSON text, empty where none is known. `page` is where a person is sent instead.
     """
 
     request_id: str = ""
     resource_metadata: str = ""
     discovery_url: str = ""
     id: str = ""
-    sign_in: str = ""
+    page: str = ""
 
 
 _COMPACT = json.JSONEncoder(separators=(",", ":"))
@@ -136,8 +136,8 @@ def for_nginx(answer: Answer, about: About, more: HeaderPairs) -> Answer:
         (contract.AUTH_ERROR_BODY, answer.body),
         *more,
     ]
-    if answer.status == 401 and about.sign_in:  # noqa: PLR2004 - this module knows status codes
-        told.append((contract.AUTH_LOCATION, about.sign_in.encode()))
+    if about.page:
+        told.append((contract.AUTH_LOCATION, about.page.encode()))
     status = answer.status if answer.status in _CARRIED else 403
     return answer._replace(status=status, headers=[*answer.headers, *told])
 

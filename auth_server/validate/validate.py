@@ -10,14 +10,23 @@ from urllib.parse import quote
 
 from auth_server import contract
 from auth_server.cache import Cache
-from auth_server.errors import ErrorCode, Forbidden, InvalidRequest, Refusal, Unavailable
+from auth_server.errors import (
+    ErrorCode,
+    Forbidden,
+    InvalidRequest,
+    Navigation,
+    NotHere,
+    Refusal,
+    Unauthenticated,
+    Unavailable,
+)
 from auth_server.headers import Headers
 from auth_server.identity import cognito_claims
 from auth_server.identity.credentials import credential, without_ours
 from auth_server.model import AuthMethod, Target
 from auth_server.policy import grants
 from auth_server.policy.decision import Denied
-from auth_server.validate import message, request, responses
+from auth_server.validate import browser, message, request, responses
 from auth_server.validate.responses import Answer
 
 if TYPE_CHECKING:
@@ -47,8 +56,11 @@ MAX_PATH = 1024
 MAX_LOGGED = 300
 MAX_COOKIES = 16 * 1024
 
+_NO_MCP_PATH = (
+    f"this path is not for MCP: {', '.join(contract.MCP_ENDPOINTS)} and what lies below them are, and what "
+    "the server's entry names"
+)
 _METADATA_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+=:@/-]*")
-_PAGE = re.compile(r"\btext/html\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +145,7 @@ class Validator:
     def welcome(self, caller: Caller, *, now: float) -> Answer:
         """Answer whether this caller may send anything: that takes a grant on the server. Never raises."""
         try:
+            self._check_path(caller)
             return self._decided(caller, message.NOTHING)
         except Exception as error:  # noqa: BLE001 - see above
             return self._refused(error, caller.headers, now=now)
@@ -141,6 +154,7 @@ class Validator:
         """Decide on the message and return the response for it. Never raises: what fails is a 503."""
         rpc_id, asked = "", message.NOTHING
         try:
+            self._check_path(caller)
             request.check_body(caller.headers, caller.sender.question, len(body))
             if body:
                 envelope = message.parse(body)
@@ -163,11 +177,18 @@ class Validator:
             known = self._identifier.verified_at_once(credential(headers), headers, now=now)
             if known is None:
                 return None
+            browser.check(headers, known.identity.method)
             cognito_claims.check_resource(known.identity, self._gateway_url, question.server)
             told = [*responses.caller_headers(known.identity), *_for_backend(headers)]
             sender = Sender(question, known, told)
             self._senders.put(same, sender)
         return sender
+
+    def _check_path(self, caller: Caller) -> None:
+        """Refuse a path that is not MCP's: NotHere, once the caller has a grant on the server."""
+        if not caller.sender.question.path_known:
+            self._decided(caller, message.NOTHING)
+            raise NotHere(_NO_MCP_PATH, code=ErrorCode.PATH_UNKNOWN)
 
     def _decided(self, caller: Caller, asked: Message) -> Answer:
         sender, identity, policy = caller.sender, caller.identity, self._policy_file.policy
@@ -191,7 +212,7 @@ class Validator:
             # Only its type and place: the text of a stranger's exception may hold what it choked on.
             log.error("failed: %s", _where(error))
             error = Unavailable(ErrorCode.AUTH_UNAVAILABLE, "the authorization service failed; try again")
-        about = self._about(headers, rpc_id)
+        about = self._about(headers, rpc_id, error)
         answer = responses.refused(error, about, now=now)
         fields: dict[str, object] = {
             "status": answer.status,
@@ -206,7 +227,7 @@ class Validator:
         log.info("refused", extra={"fields": fields})
         return responses.for_nginx(answer, about, _for_log(asked))
 
-    def _about(self, headers: Headers, rpc_id: str) -> responses.About:
+    def _about(self, headers: Headers, rpc_id: str, refusal: Refusal) -> responses.About:
         server = "".join(headers.every(contract.MCP_SERVER)[:1])
         target = "".join(headers.every(contract.ORIGINAL_URI)[:1])
         path = target.partition("?")[0]
@@ -223,10 +244,15 @@ class Validator:
             resource_metadata=metadata,
             discovery_url=f"{self._issuer}/.well-known/openid-configuration",
             id=rpc_id,
-            sign_in=self._sign_in(target) if _is_person(headers) else "",
+            page=self._page(target, refusal) if browser.is_person(headers) else "",
         )
 
-    def _sign_in(self, target: str) -> str:
+    def _page(self, target: str, refusal: Refusal) -> str:
+        """Return where a person finds what there is instead: to sign in, or what they may call."""
+        if isinstance(refusal, Navigation):
+            return f"{self._gateway_url}{contract.HOME}"
+        if not isinstance(refusal, Unauthenticated):
+            return ""
         here = target if len(target) <= MAX_PATH else "/"
         return f"{self._gateway_url}{contract.LOGIN}?redirect={quote(here, safe='', encoding='latin-1')}"
 
@@ -282,14 +308,6 @@ def _for_backend(headers: Headers) -> HeaderPairs:
     if len(kept) > MAX_COOKIES:
         raise InvalidRequest(f"the cookies are longer than {MAX_COOKIES} characters")
     return [(contract.BACKEND_COOKIE, kept.encode("latin-1"))]
-
-
-def _is_person(headers: Headers) -> bool:
-    """Tell whether somebody opens a page: programs offer a token, or ask for something else than a page."""
-    if headers.every(contract.ORIGINAL_METHOD) != ["GET"] or headers.every(contract.AUTHORIZATION):
-        return False
-    modes = set(headers.every(contract.SEC_FETCH_MODE))
-    return modes <= {"navigate"} and bool(_PAGE.search(",".join(headers.every(contract.ACCEPT))))
 
 
 def _where(error: Exception) -> str:

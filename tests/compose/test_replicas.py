@@ -23,6 +23,7 @@ SERVERS = """\
 upstream mcp_time { server unix:/tmp/backend.sock; keepalive 32; }
 map $mcp_server $mcp_url { default ""; time http://localhost; }
 map $mcp_server $mcp_forward_credentials { default 0; }
+map $mcp_server $mcp_paths { default ""; }
 server {
     listen unix:/tmp/backend.sock;
     access_log off;

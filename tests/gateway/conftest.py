@@ -69,12 +69,16 @@ def shared_gateway(
         "passing": first.url,
         "based": f"{first.url}/api",
         "slashed": f"{first.url}/",
+        "open": f"{first.url}/all",
+        "endpoint": f"{first.url}/api/mcp",
+        "sse": f"{first.url}/sse/",
         "gone": "http://127.0.0.1:9",
         "mixed-case.v1_2": first.url,
         "default": first.url,
         "secret": second.url,
     }
-    options = ["--nginx-workers", "1", "--forward-credentials", "passing"]
+    options = ["--nginx-workers", "1", "--forward-credentials", "passing", "--path", "open=/"]
+    options += ["--path", "time=/rpc", "--path", "time=/a/b/"]
     with running(servers, environment(key_server.url, scopes), *options, cwd=folder) as gateway:
         yield gateway, scopes
 

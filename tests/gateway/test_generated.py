@@ -78,9 +78,24 @@ def test_a_backend_gets_no_header_that_others_would_trust(title: str) -> None:
 
 def test_no_header_is_set_twice() -> None:
     """nginx would send both."""
-    for name in ("backend.conf", "sidecar.conf"):
-        found = re.findall(r"proxy_set_header (\S+)", text(name))
+    for name in ("backend.conf", "sidecar.conf", "answer.conf"):
+        found = re.findall(r"(?:proxy_set|add)_header (\S+)", text(name))
+        assert found
         assert len(found) == len({title.lower() for title in found})
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        *contract.NEVER_RETURNED,
+        *contract.ALWAYS_RETURNED,
+        *(t for t in titles((*contract.TO_NGINX, *contract.IDENTITY)) if t.startswith("X-Auth-")),
+    ],
+)
+def test_a_backend_says_nothing_of_these(title: str) -> None:
+    """Each is hidden once, also what each answer carries instead."""
+    assert re.findall(rf"proxy_hide_header {title};", text("answer.conf")) == [f"proxy_hide_header {title};"]
+    assert (f"add_header {title} " in text("answer.conf")) is (title in contract.ALWAYS_RETURNED)
 
 
 def test_every_variable_that_nginx_uses_is_set() -> None:
@@ -94,7 +109,7 @@ def test_every_variable_that_nginx_uses_is_set() -> None:
 
 def errors() -> list[tuple[str, int, str]]:
     """Return nginx's own errors: location, status and body."""
-    pattern = r"location (= )?(\S+) \{[^}]*?return (\d+) '([^\n]+)';\n\}"
+    pattern = r"location (= )?(\S+) \{[^}]*?return (\d+) '([^\n]+)'; \}\n"
     return [(place, int(status), body) for _, place, status, body in re.findall(pattern, text("server.conf"))]
 
 
@@ -111,7 +126,7 @@ def test_nginxs_own_errors_are_the_contracts(place: str, status: int, body: str)
     message = json.loads(filled)
     assert (message["jsonrpc"], message["id"], message["success"]) == ("2.0", None, False)
     code = ErrorCode(message["error"]["details"]["error_code"])
-    location = text("server.conf").partition(f"{place} {{")[2].partition("}\n")[0]
+    location = text("server.conf").partition(f"{place} {{")[2].partition("'; }\n")[0]
     assert f'X-Auth-Error "{code.value}" always;' in location
     assert "Cache-Control no-store always;" in location
     assert ("Retry-After" in location) is (status == 503)
@@ -128,7 +143,7 @@ def test_every_error_page_has_a_place() -> None:
 
 def location_of(path: str) -> str:
     """Return what nginx includes for a path: expressions in their order, the first that fits."""
-    found = re.findall(r'location ~ "(.+)" \{\n    include (\S+);', text("server.conf"))
+    found = re.findall(r'location ~ "(.+)" \{ include (\S+);', text("server.conf"))
     expressions = [(expression.replace("(?<", "(?P<"), include) for expression, include in found]
     return next((include for expression, include in expressions if re.search(expression, path)), "")
 

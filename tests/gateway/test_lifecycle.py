@@ -284,6 +284,10 @@ BAD_ARGUMENTS = {
     "no workers": (["--server", "time=http://127.0.0.1:1", "--workers", "0"], 2),
     "no option": (["--server", "time=http://127.0.0.1:1", "--worker-count", "1"], 2),
     "credentials for nobody": (["--server", "time=http://127.0.0.1:1", "--forward-credentials", "tim"], 1),
+    "a path of nobody's": (["--server", "time=http://127.0.0.1:1", "--path", "tim=/rpc"], 1),
+    "a path of all": (["--server", "time=http://127.0.0.1:1", "--path", "/rpc"], 1),
+    "a path without a slash": (["--server", "time=http://127.0.0.1:1", "--path", "time=rpc"], 1),
+    "configuration in a path": (["--server", "time=http://127.0.0.1:1", "--path", 'time=/x";}'], 1),
 }
 
 

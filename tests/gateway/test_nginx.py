@@ -94,14 +94,32 @@ def test_what_is_no_servers_url(url: str) -> None:
         McpServer.parse(f"time={url}")
 
 
+@pytest.mark.parametrize("path", ["/", "/rpc", "/rpc/", "/a/b.c/~d-e_f"])
+def test_a_path_beside_mcps_own(path: str) -> None:
+    """Plain segments; each is one more."""
+    assert TIME.with_path("/x").with_path(path).paths == ("/x", path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "rpc", "//", "/a//b", "/..", "/a/../b", "/.a", "/a b", '/a"', "/a;", "/$a", "/a?b", "/é", "/%2e"],
+)
+def test_what_is_no_path(path: str) -> None:
+    """Nothing with two readings, nor what nginx's configuration could read otherwise."""
+    with pytest.raises(ConfigurationError, match="expected NAME=/PATH"):
+        TIME.with_path(path)
+
+
 def test_what_a_person_would_write_for_servers() -> None:
     """An upstream each, and a line in each map that it needs."""
-    written = nginx.servers_conf([TIME, NOTES])
+    written = nginx.servers_conf([TIME, NOTES.with_path("/rpc").with_path("/x")])
     assert re.findall(r"upstream (\S+) \{\n    server (\S+);", written) == [
         ("mcp_time", "127.0.0.1:5001"),
         ("mcp_notes", "mcp.example.com:443"),
     ]
+    written, paths = written.split("map $mcp_server $mcp_paths")
     urls, forwards = written.split("map $mcp_server $mcp_forward_credentials")
+    assert re.findall(r'"(\S+)" "(.+)";', paths) == [("\\\\notes", "/rpc /x")]
     assert '"\\\\time" http://127.0.0.1:5001;' in urls
     assert '"\\\\notes" https://mcp.example.com/base;' in urls
     assert re.findall(r'"(\S+)" 1;', forwards) == ["\\\\notes"]
@@ -143,7 +161,7 @@ def state(tmp_path: Path) -> Path:
 def test_nginx_takes_what_is_written(state: Path, names: list[str]) -> None:
     """Also servers whose names are words of nginx's own."""
     binary, module = nginx.find_nginx()
-    servers = [McpServer.parse(f"{name}=http://127.0.0.1:9/base") for name in names]
+    servers = [McpServer.parse(f"{name}=http://127.0.0.1:9/base").with_path("/rpc") for name in names]
     plan = Plan(f"127.0.0.1:{free_port()}", servers, Settings(pools=()), nginx_workers="1")
     conf = nginx.write_configuration(state, plan, module)
     done = subprocess.run(

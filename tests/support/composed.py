@@ -116,8 +116,12 @@ def running(
     settings["COGNITO_JWKS_URL"] = keys._replace(netloc="127.0.0.1:9000").geturl()
     (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     passing = [after for before, after in itertools.pairwise(options) if before == "--forward-credentials"]
+    paths = [after.split("=") for before, after in itertools.pairwise(options) if before == "--path"]
     workers = dict(itertools.pairwise(options))
-    named = [nginx.McpServer(name, url.rstrip("/"), name in passing) for name, url in servers.items()]
+    named = [
+        nginx.McpServer(name, url.rstrip("/"), name in passing, tuple(p for of, p in paths if of == name))
+        for name, url in servers.items()
+    ]
     profiles = ("cluster",) if environ.get("REVOCATION_URL") == ComposedValkey.url else ()
     stack = Stack(folder, profiles=profiles, files=("override.yml",))
     stack.variables = {

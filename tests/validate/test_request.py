@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import posixpath
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.sidecar import GATEWAY_URL, as_nginx_asks
+from support.sidecar import GATEWAY_URL, UNSET, as_nginx_asks
 
 from auth_server.errors import Forbidden, HeaderMismatch, InvalidRequest, Misdirected, Refusal, WrongMethod
 from auth_server.headers import Headers
@@ -288,6 +289,47 @@ def test_a_path_with_one_reading(path: str) -> None:
     assert request.check(sent(x_original_uri=path), SITE, listener="") == path.partition("?")[0]
 
 
+@pytest.mark.parametrize("path", ["/mcp", "/mcp/", "/mcp/x", "/sse", "/sse/x/y", "/messages", "/messages/"])
+def test_a_path_of_mcp(path: str) -> None:
+    """The endpoints of its two HTTP transports, and what lies below them."""
+    assert read(x_original_uri=f"/time{path}?x").path_known
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/", "/m", "/mcpx", "/MCP", "/x/mcp", "/ssex", "/message", "/messagesx/", "/rpc"]
+)
+def test_a_path_beside_mcp(path: str) -> None:
+    """Whatever else a server has."""
+    assert not read(x_original_uri=f"/time{path}").path_known
+
+
+@pytest.mark.parametrize(
+    ("named", "path", "known"),
+    [
+        ("/rpc", "/rpc", True),
+        ("/rpc", "/rpc/x", True),
+        ("/rpc", "/rpcx", False),
+        ("/rpc/", "/rpc", True),
+        ("/a/b  /rpc", "/rpc", True),
+        ("/a/b /rpc", "/a", False),
+        ("/a/b /rpc", "/a/b/", True),
+        ("/rpc", "/mcp", True),
+        ("/", "", True),
+        ("/", "/", True),
+        ("/", "/anything", True),
+        (" ", "/anything", False),
+    ],
+)
+def test_a_path_that_the_servers_entry_names(named: str, path: str, known: bool) -> None:
+    """Several with blanks between, beside MCP's own; a slash stands for all."""
+    assert read(x_original_uri=f"/time{path}", x_mcp_paths=named).path_known is known
+
+
+def test_without_a_path_there_is_none_to_be_held_to() -> None:
+    """nginx always says it; who asks in its place may have but the server's name."""
+    assert read(x_original_uri=UNSET).path_known
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -491,7 +533,7 @@ def compare(message: Message, **headers: str) -> None:
     hints = {
         name.removeprefix("mcp_protocol_").removeprefix("mcp_"): value for name, value in headers.items()
     }
-    said = {f"mcp_{name}": value for name, value in hints.items()}
+    said: dict[str, Any] = {f"mcp_{name}": value for name, value in hints.items()}
     request.compare(Question("time", "POST", **said), message)
 
 

@@ -17,6 +17,7 @@ from auth_server.errors import (
     HeaderMismatch,
     InvalidRequest,
     Misdirected,
+    Navigation,
     NotHere,
     Refusal,
     TooLarge,
@@ -36,6 +37,7 @@ EXPIRED = Unauthenticated(ErrorCode.TOKEN_EXPIRED, "the token “x” has\\ended
 EVERY: dict[Refusal, tuple[int, str]] = {
     EXPIRED: (401, "AuthenticationError"),
     Forbidden(ErrorCode.ACCESS_DENIED, "no"): (403, "AuthorizationError"),
+    Navigation("a page"): (403, "AuthorizationError"),
     InvalidRequest("unclear"): (400, "RequestError"),
     HeaderMismatch("other"): (400, "RequestError"),
     Misdirected("elsewhere"): (421, "RequestError"),
@@ -229,9 +231,9 @@ def test_what_auth_request_carries(refusal: Refusal) -> None:
 
 
 def test_where_a_person_is_sent() -> None:
-    """To sign in, where that would help, and nobody else."""
-    person = About(sign_in="https://gw.example/oauth2/login/cognito?redirect=%2Ftime")
+    """Instead of any refusal, where something else is for them; programs are sent nowhere."""
+    person = About(page="https://gw.example/oauth2/login/cognito?redirect=%2Ftime")
     for refusal in EVERY:
         answer = responses.refused(refusal, person, now=NOW)
         found = headers_of(responses.for_nginx(answer, person, []))
-        assert found.get(b"x-auth-location") == (person.sign_in.encode() if answer.status == 401 else None)
+        assert found.get(b"x-auth-location") == person.page.encode()

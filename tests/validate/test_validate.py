@@ -464,6 +464,76 @@ async def test_a_program_is_told_401(sidecar: Sidecar, message: Any, headers: di
     assert (response.status_code, "x-auth-location" in response.headers) == (401, False)
 
 
+async def test_a_person_who_is_known_is_sent_to_the_gateways_page(sidecar: Sidecar) -> None:
+    """An MCP server's address is no page: 403 for nginx, and where there is one; whatever the path or server."""
+    for message in ({"server": "notes"}, {"server": "nosuch"}, {"x_original_uri": "/time/admin"}):
+        response = await sidecar.ask(**cookie(), **PERSON, **message)
+        refused(response, 403, "ORIGIN_MISMATCH")
+        assert response.headers["x-auth-location"] == f"{GATEWAY_URL}/"
+        assert "www-authenticate" not in response.headers
+
+
+async def test_a_navigation_with_a_token_is_told_403(sidecar: Sidecar) -> None:
+    """No person sends a token: nothing is there to go to."""
+    response = await sidecar.ask(sec_fetch_mode="navigate", **bearer())
+    refused(response, 403, "ORIGIN_MISMATCH")
+    assert "x-auth-location" not in response.headers
+    posted = await sidecar.ask(NOW_CALL, sec_fetch_mode="navigate", **cookie())
+    refused(posted, 403, "ORIGIN_MISMATCH")
+    assert "x-auth-location" not in posted.headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site", "sec_fetch_dest": "empty"},
+        {"sec_fetch_site": "same-origin", "sec_fetch_dest": "image"},
+        {"service_worker": "script"},
+    ],
+)
+async def test_what_a_browser_does_by_itself(sidecar: Sidecar, headers: dict[str, str]) -> None:
+    """403, once the credential is known to be good, also where the message is still to come."""
+    asked = await sidecar.ask(call("any"), server="notes", **cookie(), **headers)
+    refused(asked, 403, "ORIGIN_MISMATCH")
+    early = await sidecar.ask(
+        call("any"), server="notes", path=contract.VALIDATE_HEADERS, **cookie(), **headers
+    )
+    refused(early, 403, "ORIGIN_MISMATCH")
+    refused(await sidecar.ask(call("any"), server="notes", **headers), 401, "TOKEN_MISSING")
+    honest = await sidecar.ask(call("any"), server="notes", sec_fetch_site="same-origin", **cookie())
+    assert honest.status_code == 200
+
+
+# ----------------------------------------------------------------------------------------------------- the path
+
+
+async def test_a_path_that_is_not_for_mcp(sidecar: Sidecar) -> None:
+    """404 for who has a grant on the server, before and after the message came; the others hear what they did."""
+    for path in (contract.VALIDATE, contract.VALIDATE_HEADERS):
+        for message in (NOW_CALL, ERASE, b"{"):
+            response = await sidecar.ask(message, path=path, x_original_uri="/time/admin", **bearer())
+            refused(response, 404, "PATH_UNKNOWN")
+        stranger = bearer(changes={"scope": "openid"})
+        response = await sidecar.ask(NOW_CALL, path=path, x_original_uri="/time/admin", **stranger)
+        refused(response, 403, "ACCESS_DENIED")
+        response = await sidecar.ask(NOW_CALL, path=path, x_original_uri="/time/admin")
+        refused(response, 401, "TOKEN_MISSING")
+
+
+async def test_a_path_that_nginx_names(sidecar: Sidecar) -> None:
+    """By the server's entry; it is asked anew for each path, also by a caller who is known."""
+    for _ in range(2):
+        for path, named, status in (
+            ("/time/rpc", "/rpc", 200),
+            ("/time/rpc", "/x", 403),
+            ("/time/rpc", "/x /rpc", 200),
+            ("/time", "/", 200),
+        ):
+            response = await sidecar.ask(NOW_CALL, x_original_uri=path, x_mcp_paths=named, **bearer())
+            assert response.status_code == status
+
+
 # --------------------------------------------------------------------------------------- failing, and the log
 
 
