@@ -29,11 +29,13 @@ JOBS = 2
 
 # The tests of each file, those first that are its own.
 GENERATED = "gateway/test_generated.py"
+ANSWERS = "gateway/test_answers.py"
 THROUGH_NGINX = (
     "gateway/test_headers.py",
     "gateway/test_refusals.py",
     "gateway/test_targets.py",
     "gateway/test_who_first.py",
+    ANSWERS,
 )
 TESTS: dict[str, tuple[str, ...]] = {
     "auth_server/contract.py": (
@@ -51,6 +53,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "identity/test_credentials.py",
     ),
     "auth_server/errors.py": ("test_errors.py", "validate/test_responses.py"),
+    "auth_server/validate/browser.py": ("validate/test_browser.py",),
     "auth_server/validate/request.py": ("validate/test_request.py",),
     "auth_server/validate/message.py": ("validate/test_message.py", "validate/test_message_readings.py"),
     "auth_server/validate/responses.py": ("validate/test_responses.py", GENERATED),
@@ -69,6 +72,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "auth_server/policy/patterns.py": ("policy/test_patterns.py",),
     "auth_server/policy/dot_segments.py": ("policy/test_dot_segments.py",),
     "auth_server/config/settings.py": ("config/test_settings.py",),
+    "nginx/answer.conf": (ANSWERS,),
+    "nginx/generated/answer.conf": (GENERATED,),
     "nginx/generated/backend.conf": (GENERATED,),
     "nginx/generated/server.conf": (GENERATED,),
     "nginx/generated/sidecar.conf": (GENERATED,),

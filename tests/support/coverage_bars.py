@@ -26,6 +26,7 @@ CORE = (
     "policy/patterns",
     "stores/revocation_list",
     "strict_json",
+    "validate/browser",
     "validate/message",
     "validate/request",
     "validate/responses",

@@ -28,6 +28,27 @@ def mismatch(headers: Headers, method: AuthMethod) -> Forbidden:
     return caught.value
 
 
+HTML = "text/html,application/xhtml+xml;q=0.9"
+
+
+def test_who_is_a_person() -> None:
+    """Who opens a page: by GET, without a token, and asking for HTML."""
+    assert browser.is_person(sent(accept=HTML, sec_fetch_mode="navigate"))
+    assert browser.is_person(sent(accept=HTML))
+    assert browser.is_person(sent("GET", (b"accept", b"text/html"), accept="text/plain"))
+    for headers in (
+        sent(accept=HTML, sec_fetch_mode="cors"),
+        sent("GET", (b"sec-fetch-mode", b"cors"), accept=HTML, sec_fetch_mode="navigate"),
+        sent("POST", accept=HTML, sec_fetch_mode="navigate"),
+        sent(accept=HTML, authorization="Bearer x"),
+        sent(accept="text/htmlx"),
+        sent("GET", (b"accept", b"html"), accept="text/"),
+        sent(accept="*/*", sec_fetch_mode="navigate"),
+        sent(),
+    ):
+        assert not browser.is_person(headers)
+
+
 @BOTH
 @pytest.mark.parametrize("verb", ["GET", "POST", "DELETE"])
 @pytest.mark.parametrize(

@@ -445,6 +445,9 @@ async def test_a_person_is_sent_to_sign_in(sidecar: Sidecar) -> None:
     assert long.headers["x-auth-location"].endswith("?redirect=%2F")
     old = await sidecar.ask(accept="text/html")
     assert "x-auth-location" in old.headers
+    unclear = await sidecar.ask(x_original_uri="/time//mcp", **PERSON)
+    refused(unclear, 400, "REQUEST_INVALID")
+    assert "x-auth-location" not in unclear.headers
 
 
 @pytest.mark.parametrize(
