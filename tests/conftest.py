@@ -65,6 +65,12 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture
+def short_waits_for_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up on a SQLite file that somebody holds after a tenth of the time that the product waits."""
+    monkeypatch.setattr("auth_server.stores.sqlite._BUSY_SECONDS", 0.3)
+
+
 @pytest.fixture(scope="session")
 def demo_stack() -> Iterator[Stack]:
     """What a fresh clone runs with `docker compose --profile demo up`: needs a container engine, and no test stops it."""

@@ -21,6 +21,7 @@ from auth_server import strict_json
 from auth_server.errors import ErrorCode, Unauthenticated, Unavailable
 from auth_server.identity import cognito_claims
 from auth_server.identity.jwks import usable_keys
+from auth_server.oauth.exchange import certificates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -334,7 +335,9 @@ class KeySet:
             return self.client
         if self._own_client is None:
             trust_env = self.pool.jwks_url.startswith("https:")
-            self._own_client = httpx.AsyncClient(timeout=self.timing.limit, trust_env=trust_env)
+            self._own_client = httpx.AsyncClient(
+                timeout=self.timing.limit, trust_env=trust_env, verify=certificates()
+            )
         return self._own_client
 
 

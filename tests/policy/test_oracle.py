@@ -83,7 +83,7 @@ def may(
     return any(answers)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=4 * settings().max_examples)
 @given(
     FILE,
     st.lists(st.sampled_from([*SCOPES, "stranger"]), max_size=3),

@@ -172,7 +172,7 @@ def whole(value: Any) -> Any:
     )
 
 
-@settings(max_examples=1000)
+@settings(max_examples=10 * settings().max_examples)
 @given(BODIES)
 @example(b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"now","name\\u0000":"evil"}}')
 @example(b'{"jsonrpc":"2.0","id":1,"method":"ping","method\\u0000":"tools/call"}')
@@ -230,7 +230,7 @@ def test_what_an_honest_client_writes_passes(body: bytes) -> None:
 # ------------------------------------------------------------------------- the small path and the careful one
 
 
-@settings(max_examples=1000)
+@settings(max_examples=10 * settings().max_examples)
 @given(BODIES)
 @example(b"{}")
 @example(b'{"a":1,"a":1}')
