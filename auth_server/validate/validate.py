@@ -17,7 +17,8 @@ from auth_server.identity.credentials import credential, without_ours
 from auth_server.model import AuthMethod, Target
 from auth_server.policy import grants
 from auth_server.policy.decision import Denied
-from auth_server.validate import message, request, responses
+from auth_server.validate import message, request, responses, way
+from auth_server.validate.sessions import Sessions, principal
 
 if TYPE_CHECKING:
     from auth_server.config.settings import Settings
@@ -56,6 +57,7 @@ class Sender:
 
     question: Question
     known: Known
+    principal: str
     headers: HeaderPairs
 
     @property
@@ -91,6 +93,9 @@ class Validator:
     def __init__(self, settings: Settings, identifier: Identifier, policy_file: PolicyFile) -> None:
         self._gateway_url = settings.gateway_url
         self._issuer = settings.pools[0].issuers[0]
+        self._filter_lists = settings.filter_lists
+        self._own_pool = settings.pools[0].id if len(settings.pools) == 1 else ""
+        self._sessions = Sessions(settings.session_keys)
         self._site = request.Site.of(settings.gateway_url, settings.allowed_hosts)
         self._identifier = identifier
         self._policy_file = policy_file
@@ -127,7 +132,7 @@ class Validator:
                 rpc_id = envelope.id
                 asked = message.describe(envelope)
             request.compare(caller.sender.question, asked)
-            return self._decided(caller, asked)
+            return self._decided(caller, asked, rpc_id)
         except Exception as error:  # noqa: BLE001 - see above
             return self._refused(error, caller.headers, now=now, rpc_id=rpc_id, asked=asked)
 
@@ -148,19 +153,30 @@ class Validator:
             question = request.read(headers, self._site, listener=listener)
             known = await self._identifier.verified(credential(headers), headers, now=now)
             cognito_claims.check_resource(known.identity, self._gateway_url, question.server)
+            pool = known.token.pool.id if known.token else self._own_pool
+            who = principal(known.identity, pool)
             told = [*responses.caller_headers(known.identity), *_for_backend(headers)]
-            sender = Sender(question, known, told)
+            sealed = headers.get(contract.MCP_SESSION_ID)
+            if sealed is not None:
+                session = self._sessions.open(who, question.server, sealed)
+                told.append((contract.BACKEND_SESSION, session.encode()))
+            sender = Sender(question, known, who, told)
             self._senders.put(digest, sender)
         return sender
 
-    def _decided(self, caller: Caller, asked: Message) -> Answer:
+    def _decided(self, caller: Caller, asked: Message, rpc_id: str = "") -> Answer:
         sender, identity, policy = caller.sender, caller.identity, self._policy_file.policy
         rights = (sender.question.server, asked, identity.scopes, identity.groups, policy.digest)
         decision = self._decisions.get(rights)
         if decision is None:
             decision = _decide(policy, identity, sender.question.server, asked)
             self._decisions.put(rights, decision)
-        return responses.allowed(sender.headers, decision.headers)
+        over = way.way_of(sender.question, asked, filter_lists=self._filter_lists)
+        if over is None:
+            return responses.allowed(sender.headers, decision.headers)
+        server, method = sender.question.server, asked.method or ""
+        ticket = way.Ticket(over, server, sender.principal, identity, method, rpc_id)
+        return responses.allowed(sender.headers, [*decision.headers, (contract.RELAY, way.write(ticket))])
 
     def _refused(
         self,
