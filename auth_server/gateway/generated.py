@@ -86,7 +86,7 @@ def _inner() -> Iterator[str]:
     directives = ["proxy_pass $mcp_upstream;", "proxy_request_buffering off;", "error_page 502 504 = @gone;"]
     directives += [f"add_header {_title(contract.BACKEND_URL)} $mcp_url always;", "include upstream.conf;"]
     yield from (f"    {line}" for line in _filled(directives))
-    yield "}\nlocation / { return 444; }\nlocation @gone { return 444; }\n"
+    yield "}\nlocation / { return 444; } location @gone { return 444; }\n"
 
 
 def _title(name: bytes) -> str:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 16 * 1024 * 1024  # of an answer, or of one of its events, that is read before it goes on
 MAX_EVENT = 4 * 1024 * 1024  # of an event on a stream that is looked at; what is longer is no list
 
-_OK = range(200, 300)
+# No client looks for an answer in a 202: over HTTP+SSE it comes on the stream.
+_ANSWERS = frozenset(range(200, 300)) - {202}
 
 
 class Reader(Protocol):
@@ -35,12 +36,12 @@ class Reader(Protocol):
 
 def whole(body: bytes, rights: Rights, rpc_id: str, *, status: int, is_json: bool) -> bytes:
     """Return the answer to a request for a list, cut; raises UpstreamUnavailable where it cannot be read."""
-    if not body or (status not in _OK and not is_json):
+    if not body or (status not in _ANSWERS and not is_json):
         return body
     try:
         return lists.cut(body, rights, rpc_id)
     except ValueError:
-        if status not in _OK:
+        if status not in _ANSWERS:
             return body
         raise _unreadable() from None
 

@@ -78,7 +78,7 @@ class Events:
                 looked = start  # its line feed may be still to come
                 break
             self._line = end
-        if looked - begin > self._most:
+        if len(buffer) - begin > self._most:
             events.append(Event(bytes(buffer[begin:looked]), is_part=True))
             begin, self._in_part = looked, True
         del buffer[:begin]

@@ -50,6 +50,7 @@ def read(reader: Reader, data: bytes, size: int = 0) -> bytes:
         (BOTH, 404, False, BOTH),
         (b"", 202, False, b""),
         (b"not found", 404, False, b"not found"),
+        (b"Accepted", 202, False, b"Accepted"),
         (b"{", 500, True, b"{"),
     ],
 )
