@@ -36,6 +36,12 @@ ELSEWHERE = {
     "oauth/cognito.py": ("cli/test_token.py", "what an endpoint may answer, to the command that asks it"),
     "policy/decision.py": ("policy/test_grants.py", "nouns"),
     "policy/yaml_nodes.py": ("policy/test_scopes_file.py", "read as scopes.yml alone"),
+    "relay/app.py": (
+        "gateway/test_lists.py",
+        "between nginx and nginx; so are test_sessions.py and test_stream_ends.py",
+    ),
+    "relay/process.py": ("gateway/test_stream_ends.py", "it is killed there, and heals"),
+    "relay/upstream.py": ("gateway/test_stream_ends.py", "what a backend may do to a connection"),
     "web/answers.py": ("web/test_login.py", "what browsers are answered"),
     "web/context.py": ("web/test_login.py", "what the routes share"),
     "web/problems.py": ("web/test_login.py", "what goes wrong on the way"),

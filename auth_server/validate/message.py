@@ -130,7 +130,7 @@ def parse(body: bytes) -> Envelope:
     try:
         members = _members(body)
     except InvalidRequest:
-        if (repaired := _without_lone_surrogates(body)) == body:
+        if (repaired := without_lone_surrogates(body)) == body:
             raise
         members = _members(repaired)
     return Envelope(members, _id(members))
@@ -208,6 +208,14 @@ def _name(members: Members, key: str) -> str:
     if text is None:
         raise InvalidRequest(f"“{key}” must be a string")
     return _fit(text, key)
+
+
+def is_fit(text: str) -> bool:
+    """Tell whether a message may name this."""
+    try:
+        return bool(_fit(text, ""))
+    except InvalidRequest:
+        return False
 
 
 def _fit(text: str, key: str) -> str:
@@ -357,7 +365,7 @@ def _check_utf_8(body: bytes) -> None:
         raise InvalidRequest("the body is not UTF-8") from None
 
 
-def _without_lone_surrogates(body: bytes) -> bytes:
+def without_lone_surrogates(body: bytes) -> bytes:
     """Return the body with each escaped half of a surrogate pair as U+FFFD, which no key or name may hold.
 
     JavaScript writes such halves, and many readers take them: they may stand where nothing is decided.

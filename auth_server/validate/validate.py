@@ -26,8 +26,9 @@ from auth_server.identity.credentials import credential, without_ours
 from auth_server.model import AuthMethod, Target
 from auth_server.policy import grants
 from auth_server.policy.decision import Denied
-from auth_server.validate import browser, message, request, responses
+from auth_server.validate import browser, message, request, responses, way
 from auth_server.validate.responses import Answer
+from auth_server.validate.sessions import Sessions, principal
 
 if TYPE_CHECKING:
     from auth_server.config.settings import Settings
@@ -69,6 +70,7 @@ class Sender:
 
     question: Question
     known: Known
+    principal: str
     headers: HeaderPairs
 
     @property
@@ -104,6 +106,9 @@ class Validator:
     def __init__(self, settings: Settings, identifier: Identifier, policy_file: PolicyFile) -> None:
         self._gateway_url = settings.gateway_url
         self._issuer = settings.pools[0].issuers[0]
+        self._filter_lists = settings.filter_lists
+        self._own_pool = settings.pools[0].id if len(settings.pools) == 1 else ""
+        self._sessions = Sessions(settings.session_keys)
         self._site = request.Site.of(settings.gateway_url, settings.allowed_hosts)
         self._identifier = identifier
         self._policy_file = policy_file
@@ -161,7 +166,7 @@ class Validator:
                 rpc_id = envelope.id
                 asked = message.describe(envelope)
             request.compare(caller.sender.question, asked)
-            return self._decided(caller, asked)
+            return self._decided(caller, asked, rpc_id)
         except Exception as error:  # noqa: BLE001 - see above
             return self._refused(error, caller.headers, now=now, rpc_id=rpc_id, asked=asked)
 
@@ -179,8 +184,14 @@ class Validator:
                 return None
             browser.check(headers, known.identity.method)
             cognito_claims.check_resource(known.identity, self._gateway_url, question.server)
+            pool = known.token.pool.id if known.token else self._own_pool
+            who = principal(known.identity, pool)
             told = [*responses.caller_headers(known.identity), *_for_backend(headers)]
-            sender = Sender(question, known, told)
+            sealed = headers.get(contract.MCP_SESSION_ID)
+            if sealed is not None:
+                session = self._sessions.open(who, question.server, sealed)
+                told.append((contract.BACKEND_SESSION, session.encode()))
+            sender = Sender(question, known, who, told)
             self._senders.put(same, sender)
         return sender
 
@@ -190,14 +201,19 @@ class Validator:
             self._decided(caller, message.NOTHING)
             raise NotHere(_NO_MCP_PATH, code=ErrorCode.PATH_UNKNOWN)
 
-    def _decided(self, caller: Caller, asked: Message) -> Answer:
+    def _decided(self, caller: Caller, asked: Message, rpc_id: str = "") -> Answer:
         sender, identity, policy = caller.sender, caller.identity, self._policy_file.policy
         rights = (sender.question.server, asked, identity.scopes, identity.groups, policy.digest)
         call = self._allowed.get(rights)
         if call is None:
             call = _decide(policy, identity, sender.question.server, asked)
             self._allowed.put(rights, call)
-        return responses.allowed(sender.headers, call.headers)
+        over = way.way_of(sender.question, asked, filter_lists=self._filter_lists)
+        if over is None:
+            return responses.allowed(sender.headers, call.headers)
+        server, method = sender.question.server, asked.method or ""
+        ticket = way.Ticket(over, server, sender.principal, identity, method, rpc_id)
+        return responses.allowed(sender.headers, [*call.headers, (contract.RELAY, way.write(ticket))])
 
     def _refused(
         self,
