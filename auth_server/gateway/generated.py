@@ -126,6 +126,9 @@ def _server() -> Iterator[str]:
     yield f'location ~ "{_SERVER}" {{ include mcp.conf; }}\n'
     yield "# What the sidecar refused, in its own words.\n"
     yield from _location("@refused", _REFUSED_HEADERS, [*_refused(), "return 500;"])
+    yield "# What the relay refuses to pass back, in its own words.\n"
+    error = {contract.AUTH_ERROR: f'"{ErrorCode.UPSTREAM_UNAVAILABLE}"'}
+    yield from _location("@not_relayed", error, ["return 502 $mcp_relay_error;"])
     yield "# What nginx has to say by itself.\n"
     for place, refusal in _OWN_ERRORS.items():
         about = responses.About(request_id="$request_id")

@@ -48,7 +48,9 @@ _HOP_BY_HOP = {
     b"upgrade",
 }
 _NOT_SENT_ON = frozenset(_HOP_BY_HOP | {contract.RELAY, contract.ACCEPT_ENCODING, contract.HOST})
-_NOT_PASSED_BACK = frozenset(_HOP_BY_HOP | {contract.BACKEND_URL, contract.MCP_SESSION_ID})
+_NOT_PASSED_BACK = frozenset(
+    _HOP_BY_HOP | {contract.AUTH_ERROR_BODY, contract.BACKEND_URL, contract.MCP_SESSION_ID}
+)
 
 
 class _Start(NamedTuple):
@@ -105,7 +107,10 @@ class Relay:
             if not begun:  # else it is broken off: uvicorn closes the connection of what is not complete
                 said = dict(headers).get(contract.REQUEST_ID, b"").decode("latin-1")
                 about = responses.About(said, id=rpc_id)
-                await _send(responses.refused(refusal, about, now=time.time()), send)
+                answer = responses.refused(refusal, about, now=time.time())
+                # nginx answers an MCP server's 502 by itself, unless the relay has more to say.
+                answer.headers.append((contract.AUTH_ERROR_BODY, answer.body))
+                await _send(answer, send)
 
     async def watch(self) -> None:
         """End the streams that are over, each second, until cancelled."""

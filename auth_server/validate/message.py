@@ -212,18 +212,23 @@ def _name(members: Members, key: str) -> str:
 
 def is_fit(text: str) -> bool:
     """Tell whether a message may name this."""
-    try:
-        return bool(_fit(text, ""))
-    except InvalidRequest:
-        return False
+    return _is_readable(text) and _is_short(text)
 
 
 def _fit(text: str, key: str) -> str:
-    if not text or (not (text.isascii() and text.isprintable()) and _UNFIT.search(text)):
+    if not _is_readable(text):
         raise InvalidRequest(f"“{key}” must not be empty, and hold no control characters")
-    if len(text) > MAX_NAMES or not (text.isascii() or len(text.encode()) <= MAX_NAMES):
+    if not _is_short(text):
         raise _too_long()
     return text
+
+
+def _is_readable(text: str) -> bool:
+    return bool(text) and ((text.isascii() and text.isprintable()) or not _UNFIT.search(text))
+
+
+def _is_short(text: str) -> bool:
+    return len(text) <= MAX_NAMES and (text.isascii() or len(text.encode()) <= MAX_NAMES)
 
 
 def _too_long() -> InvalidRequest:

@@ -15,6 +15,7 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp.types import ElicitResult
 from pydantic import BaseModel
 from starlette.applications import Starlette
+from starlette.routing import Mount
 from support.asgi_server import serving
 from support.door import cookie, mint
 from support.gateway import environment, running
@@ -48,6 +49,13 @@ class Answer(BaseModel):
 def full() -> MCPServer[Any]:
     """Make a server with everything that comes back in a way of its own."""
     server: MCPServer[Any] = MCPServer("full")
+    add_tools(server)
+    add_resources(server)
+    return server
+
+
+def add_tools(server: MCPServer[Any]) -> None:
+    """Add tools."""
 
     @server.tool()
     def granted(word: str) -> str:
@@ -79,6 +87,10 @@ def full() -> MCPServer[Any]:
         await ctx.session.send_tool_list_changed()
         return "grown"
 
+
+def add_resources(server: MCPServer[Any]) -> None:
+    """Add resources, and templates of them."""
+
     @server.resource("doc://open")
     def opened() -> str:
         """Be read."""
@@ -99,13 +111,9 @@ def full() -> MCPServer[Any]:
         """Be not read either."""
         return table
 
-    return server
-
 
 def app(base: str) -> Starlette:
     """Serve both transports: at /mcp and /sse, and the same below /base."""
-    from starlette.routing import Mount
-
     plain, below = full(), full()
     http, http_below = plain.streamable_http_app(), below.streamable_http_app()
 
@@ -137,7 +145,7 @@ def credential(kind: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {mint()}"}
 
 
-async def elicited(*_: object) -> ElicitResult:
+async def elicited(context: object, params: object) -> ElicitResult:
     """Answer for a person."""
     return ElicitResult(action="accept", content={"city": "Oslo"})
 
@@ -160,8 +168,8 @@ async def test_over_streamable_http(gateway: Gateway, server: str, kind: str, mo
     """Lists are cut, calls answered, denials told, progress reported, and a person asked in the middle of a call."""
     seen: list[float] = []
 
-    async def progress(at: float, total: float | None, message: str | None) -> None:
-        seen.append(at)
+    async def progress(progress: float, total: float | None, message: str | None) -> None:
+        seen.append(progress)
 
     async with connected(gateway, server, kind, mode, elicitation_callback=elicited) as client:
         tools = [tool.name for tool in (await client.list_tools()).tools]
