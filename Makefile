@@ -16,7 +16,7 @@ up: $(VENV)/.installed nginx
 
 test: $(VENV)/.installed-dev $(ISSUERS)/.installed nginx redis wrk chromium readers lint
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --coverage-bars -n 3 --dist worksteal --ignore=tests/compose $(PYTEST_OPTIONS)
+	$(BIN)/coverage run -m pytest --coverage-bars -n 4 --dist worksteal --ignore=tests/compose $(PYTEST_OPTIONS)
 
 # What to run after each change: lint, types, layers, and every test that needs no other program, be it nginx, Redis,
 # a browser, a compiler or Node.js, and does not wait for time to pass.

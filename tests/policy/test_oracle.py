@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -83,6 +84,7 @@ def may(
     return any(answers)
 
 
+@pytest.mark.untraced
 @settings(max_examples=4 * settings().max_examples)
 @given(
     FILE,
