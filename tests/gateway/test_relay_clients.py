@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -12,16 +14,23 @@ from mcp import Client, ClientSession, MCPError
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 from mcp.types import ElicitResult
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from support.asgi_server import serving
+from support.clean_environment import clean_environment
 from support.door import cookie, mint
 from support.gateway import environment, running
+from support.repository import ROOT
+from support.waiting import until
+
+from auth_server.client.cookie import save_cookie
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from support.gateway import Gateway
     from support.jwks_server import JwksServer
@@ -215,6 +224,66 @@ async def test_over_http_with_sse(gateway: Gateway, server: str, kind: str) -> N
             assert sorted(tools) == ["granted", "team-ask", "team-grow", "team-slow"]
             assert text(await session.call_tool("granted", {"word": "a"})) == "a"
             assert text(await session.call_tool("team-ask", {})) == "Oslo"
+
+
+def test_the_example_over_http_with_sse(gateway: Gateway, tmp_path: Path) -> None:
+    """examples/agent.py takes a server's /sse as it takes /mcp."""
+    save_cookie(tmp_path / ".mcp" / "session_cookie", cookie())
+    command = [sys.executable, str(ROOT / "examples" / "agent.py"), "--use-session-cookie"]
+    environ = clean_environment() | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    for arguments, said in (((), "granted: Say it again."), (("granted", '{"word": "ü"}'), "ü")):
+        url = f"{gateway.base_url}/full/sse"
+        done = subprocess.run(
+            [*command, url, *arguments], env=environ, capture_output=True, text=True, timeout=30, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert said in done.stdout
+        assert "evil" not in done.stdout
+
+
+class Kept(EventStore):
+    """Keeps every event of every stream."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, Any]] = []
+
+    async def store_event(self, stream_id: str, message: Any) -> str:
+        self.events.append((stream_id, message))
+        return str(len(self.events))
+
+    async def replay_events_after(self, last_event_id: str, send_callback: EventCallback) -> str | None:
+        after = int(last_event_id)
+        stream, _ = self.events[after - 1]
+        for number, (name, message) in enumerate(self.events[after:], after + 1):
+            if name == stream and message is not None:
+                await send_callback(EventMessage(message, str(number)))
+        return stream
+
+
+async def test_a_client_whose_stream_ends_loses_nothing(key_server: JwksServer, tmp_path: Path) -> None:
+    """Streams end every second or two; the SDK's client comes again by itself, with Last-Event-ID."""
+    (tmp_path / "scopes.yml").write_text(SCOPES)
+    environ = environment(key_server.url, tmp_path / "scopes.yml", STREAM_MAX_AGE="1")
+    told: list[str] = []
+
+    async def heard(message: Any) -> None:
+        told.append(str(message))
+
+    def keeping(base: str) -> Starlette:
+        return full().streamable_http_app(event_store=Kept(), retry_interval=100)
+
+    with serving(keeping, lifespan="on") as base:
+        with running({"full": base}, environ, "--nginx-workers", "1", cwd=tmp_path) as gateway:
+            async with connected(gateway, "full", "token", "legacy", message_handler=heard) as client:
+                for _ in range(20):
+                    await client.call_tool("team-grow", {})
+                    await asyncio.sleep(0.3)
+                for _ in range(100):
+                    if len(told) == 20:
+                        break
+                    await asyncio.sleep(0.05)
+            until(lambda: gateway.log.count('"http":"GET","path":"/full/mcp"') >= 3, "several streams")
+    assert len(told) == 20
 
 
 def text(result: Any) -> str:
