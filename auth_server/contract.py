@@ -116,7 +116,7 @@ TO_NGINX = (
     WWW_AUTHENTICATE,
 )
 
-# By the inner socket alone, nginx tells the relay where the server is: its URL in servers.conf without the endpoint.
+# Where the server is, by nginx, on the inner socket alone: its URL in servers.conf without the endpoint.
 BACKEND_URL = b"x-backend-url"
 
 # -------------------------------------------------------------------------------- what no backend gets to see
