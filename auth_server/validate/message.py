@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_METHOD = 256
+MAX_ID = 4096  # characters as sent: the relay is told it in a header
 MAX_NAMES = 8192  # bytes of all names of one message
 MAX_SUBSCRIPTIONS = 256
 MAX_MEMBERS = 1000  # of an object that decides
@@ -355,6 +356,8 @@ def _id(members: Members) -> str:
     if raw is None or bytes(raw) == b"null":
         return ""
     text = bytes(raw).decode()
+    if len(text) > MAX_ID:
+        raise InvalidRequest(f"“id” is longer than {MAX_ID} characters")
     if _INTEGER.fullmatch(text):
         return text
     string = _text(members, "id")

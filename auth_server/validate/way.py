@@ -6,7 +6,6 @@ a client's own never arrives.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -53,9 +52,8 @@ def way_of(question: Question, asked: Message, *, filter_lists: bool) -> Way | N
 
 
 def write(ticket: Ticket) -> bytes:
-    """Return the ticket as a header's value: JSON in printable ASCII."""
-    text = json.dumps(msgspec.to_builtins(ticket), separators=(",", ":"))
-    return text.replace("\x7f", "\\u007f").encode()
+    """Return the ticket as a header's value (RFC 9110, section 5.5): UTF-8 without control characters."""
+    return _ENCODER.encode(ticket).replace(b"\x7f", b"\\u007f")
 
 
 def read(value: bytes) -> Ticket:
@@ -63,4 +61,5 @@ def read(value: bytes) -> Ticket:
     return _TICKET.decode(value)
 
 
+_ENCODER = msgspec.json.Encoder()
 _TICKET = msgspec.json.Decoder(Ticket)

@@ -212,6 +212,14 @@ def test_an_id_is_a_string_or_an_integer(value: Any) -> None:
     assert "“id” must be" in refused({"jsonrpc": "2.0", "id": value, "method": "tools/list"})
 
 
+def test_an_id_is_bounded() -> None:
+    """It goes along in headers."""
+    for longest in ("a" * (message.MAX_ID - 2), 10 ** (message.MAX_ID - 1)):
+        assert read({"jsonrpc": "2.0", "id": longest, "method": "ping"}) == Message("ping")
+    for longer in ("a" * (message.MAX_ID - 1), 10**message.MAX_ID):
+        assert "longer than" in refused({"jsonrpc": "2.0", "id": longer, "method": "ping"})
+
+
 def test_a_request_has_an_id() -> None:
     """Without one, no client could tell what an error is about."""
     assert "needs an id" in refused({"jsonrpc": "2.0", "id": None, "method": "tools/list"})

@@ -41,12 +41,11 @@ def test_which_way(method: str, asked: str | None, expected: Way | None) -> None
 
 @given(TEXT, TEXT, st.lists(TEXT, max_size=3), st.sampled_from(Way))
 def test_a_ticket_comes_back_as_it_was(name: str, method: str, names: list[str], over: Way) -> None:
-    """Through a header: printable ASCII, whatever the names hold."""
+    """Through a header: no control characters, whatever the names hold."""
     who = Identity(AuthMethod.JWT, 1.5, username=name, scopes=tuple(names), groups=tuple(names), issued_at=3)
     ticket = Ticket(over, "time", name, who, method, "1")
     written = way.write(ticket)
-    assert written.isascii()
-    assert written.decode().isprintable()
+    assert not any(byte < ord(" ") or byte == ord("\x7f") for byte in written)
     assert way.read(written) == ticket
 
 
