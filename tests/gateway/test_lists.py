@@ -259,7 +259,7 @@ def test_a_large_message_is_listed_as_well(door: Door) -> None:
 def test_somebody_in_very_many_groups_has_a_list(listing: Door) -> None:
     """The longest token, with the dearest names, fits into the headers that tell nginx and the relay of it."""
     groups = [f"グループ{number}" for number in range(350)]
-    token = mint("access", **{"cognito:groups": groups})
+    token = mint("access", **{"cognito:groups": groups, "scope": "mcp/read"})
     assert 14_000 < len(token) < 16_384
     answer = listing.post(rpc("tools/list"), replace={"Authorization": f"Bearer {token}"})
     assert shown(answer.json()["result"], "tools") == KEPT["tools"]
