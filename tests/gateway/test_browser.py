@@ -75,15 +75,6 @@ class World:
         return page.get_by_text("Signed in as").is_visible()
 
 
-def addresses(page: Page) -> list[str]:
-    """Return a list to which each address is added that this tab opens, or is sent to."""
-    opened: list[str] = []
-    page.on(
-        "request", lambda request: opened.append(request.url) if request.is_navigation_request() else None
-    )
-    return opened
-
-
 @pytest.fixture
 def world(demo: Demo, browser: Browser) -> World:
     return World(demo, browser)
@@ -168,7 +159,7 @@ def test_signing_in_and_calling(world: World, person: Person) -> None:
 def test_a_deep_link(world: World, person: Person, where: str) -> None:
     """Who opens a server's address without a session is sent to sign in, and comes back to what there is to see."""
     page = person.tab()
-    visited = addresses(page)
+    visited = chromium.addresses(page)
     world.sign_in(page, at=where)
     assert visited[-2:] == [f"{world.url}{where}", f"{world.url}/"]
     assert world.known(page)
@@ -188,7 +179,7 @@ def test_a_wrong_password(world: World, person: Person) -> None:
 def test_denied(world: World, person: Person) -> None:
     """Who cancels reads that nobody was signed in, and can start over to where one was going."""
     page = person.tab()
-    visited = addresses(page)
+    visited = chromium.addresses(page)
     page.goto(f"{world.url}/currenttime/mcp")
     page.get_by_role("button", name="Cancel").click()
     assert page.get_by_role("heading", name="You were not signed in").is_visible()
@@ -271,7 +262,7 @@ def test_signing_out_by_a_link(world: World, person: Person, elsewhere: Elsewher
 def test_two_tabs(world: World, person: Person) -> None:
     """Two sign-ins at once in one browser both lead to where they were going, and from there to the page."""
     first, second = person.tab(), person.tab()
-    visited = {1: addresses(first), 2: addresses(second)}
+    visited = {1: chromium.addresses(first), 2: chromium.addresses(second)}
     first.goto(f"{world.url}/currenttime/mcp?tab=1")
     second.goto(f"{world.url}/currenttime/mcp?tab=2")
     for page, number in ((second, 2), (first, 1)):

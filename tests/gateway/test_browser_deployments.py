@@ -127,14 +127,15 @@ def test_a_cognito_that_nobody_here_wrote(
         }
         with gateway(backends[0], tmp_path, settings, port):
             page, other = person.tab(), person.tab()
+            visited = [chromium.addresses(page), chromium.addresses(other)]
             for number, tab in enumerate((page, other)):
                 tab.goto(f"{url}/time/mcp?tab={number}")
             fill(page, "Username", "uma", "wrong")
             assert page.get_by_text("Incorrect").is_visible()
             for number, tab in enumerate((page, other)):
                 fill(tab, "Username", "uma", foreign_issuers.PASSWORD)
-                tab.wait_for_url(f"{url}/time/mcp?tab={number}")
-            page.goto(url)
+                tab.wait_for_url(f"{url}/")
+                assert visited[number][-2:] == [f"{url}/time/mcp?tab={number}", f"{url}/"]
             assert page.get_by_role("heading", name="uma", exact=True).is_visible()
             assert page.get_by_text("mcp-registry-user").is_visible()
             cookie = f"mcp_gateway_session={person.cookies()['mcp_gateway_session']['value']}"

@@ -80,6 +80,15 @@ def visiting(browser: Browser, **options: Any) -> Iterator[Person]:
     assert person.complaints == []
 
 
+def addresses(page: Page) -> list[str]:
+    """Return a list to which each address is added that this tab opens, or is sent to."""
+    opened: list[str] = []
+    page.on(
+        "request", lambda request: opened.append(request.url) if request.is_navigation_request() else None
+    )
+    return opened
+
+
 def violations(page: Page) -> list[str]:
     """Return what axe-core finds on the page as it is now: rule and place."""
     page.evaluate(_axe())

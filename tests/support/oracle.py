@@ -56,7 +56,7 @@ def allowed(world: World, pairs: Sequence[tuple[str, str]], body: bytes, now: fl
         values.setdefault(name, []).append(value.strip(" \t"))
     caller = _caller(world, values, now)
     server = "".join(values.get("x-mcp-server", ()))
-    if caller is None or server != leads_to("".join(values.get("x-original-uri", ()))):
+    if caller is None or server != leads_to("".join(values.get("x-original-uri", ())))[0]:
         return None
     policy = yaml.safe_load(world.scopes)
     asked = [named(message) for message in readings(body)] if body else [("", {})]
@@ -87,12 +87,13 @@ def named(message: Any) -> tuple[str, dict[str, set[str]]]:
     return method, {}
 
 
-def leads_to(target: str) -> str:
-    """Return the first segment of a path, for a server that decodes and resolves all it can."""
+def leads_to(target: str) -> tuple[str, str]:
+    """Return a path's first segment and its second, for a server that decodes and resolves all it can."""
     path = target.partition("?")[0]
     for _ in range(5):
         path = unquote(path).replace("\\", "/")
-    return posixpath.normpath(path).strip("/").partition("/")[0]
+    first, _, rest = posixpath.normpath(path).strip("/").partition("/")
+    return first, rest.partition("/")[0]
 
 
 def may(policy: dict[str, Any], caller: Caller, server: str, method: str, names: dict[str, set[str]]) -> bool:

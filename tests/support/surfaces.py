@@ -35,6 +35,7 @@ TYPES = {
     400: {"RequestError"},
     401: {"AuthenticationError"},
     403: {"AuthorizationError"},
+    404: {"RequestError"},
     421: {"RequestError"},
 }
 CALL = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"now"}}'
@@ -142,8 +143,11 @@ def name(data: bytes) -> bool:
 
 
 def path(data: bytes) -> bool:
-    """This as request target."""
-    return agent(x_original_uri=data)
+    """This as request target: only MCP's own paths get in."""
+    let_in = agent(x_original_uri=data)
+    if let_in:
+        assert oracle.leads_to(data.decode("latin-1"))[1] in {"mcp", "sse", "messages"}
+    return let_in
 
 
 def host(data: bytes) -> bool:
@@ -192,7 +196,7 @@ def seeds() -> dict[str, tuple[Callable[[bytes], bool], list[bytes]]]:
         "cookies": (cookies, [b"a=b; mcp_gateway_session=" + good_cookie() + b"; c=d"]),
         "message": (agent, [CALL, *map(compact, MESSAGES)]),
         "name": (name, [b"now", b"=?base64?bm93?="]),
-        "path": (path, [b"/time/mcp", b"/time", b"/time/mcp?a=b/../c", b"/time/%41"]),
+        "path": (path, [b"/time/mcp", b"/time/sse/", b"/time/mcp?a=b/../c", b"/time/messages/%41"]),
         "host": (host, [b"gw.example", b"GW.example.:8443"]),
         "policy_file": (policy_file, [SCOPES.encode()]),
     }
