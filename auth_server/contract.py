@@ -112,6 +112,10 @@ TO_NGINX = (
     WWW_AUTHENTICATE,
 )
 
+# Where the deprecated HTTP+SSE transport posts its messages, and what says there whose session it is.
+MESSAGES = "/messages"
+SEALED_ENDPOINT = "gateway"
+
 # What nginx tells the relay of the server behind it, by the inner socket alone: its URL in servers.conf.
 BACKEND_URL = b"x-backend-url"
 
