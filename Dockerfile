@@ -46,7 +46,7 @@ WORKDIR /config
 HEALTHCHECK --interval=2s --timeout=4s --retries=5 \
     CMD ["healthcheck", "/run/auth-server/1.sock", "/readyz"]
 ENTRYPOINT ["container-entrypoint"]
-CMD ["serve", "--uds", "/run/auth-server/1.sock"]
+CMD ["serve", "--uds", "/run/auth-server/1.sock", "--inner", "unix:/run/inner/nginx.sock"]
 
 FROM sidecar AS demo
 COPY --from=demo-dependencies /opt/venv /opt/venv

@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 ISSUERS := .state/issuers
 
+# Where the environment forbids it, every process of a test run compiles the tests and the package again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: up check generated test test-compose fuzz mutate lint lock bench bench-costs bench-quick nginx redis wrk perf \
 	chromium readers screenshots clean
 
@@ -13,12 +16,12 @@ up: $(VENV)/.installed nginx
 
 test: $(VENV)/.installed-dev $(ISSUERS)/.installed nginx redis wrk chromium readers lint
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --coverage-bars -n 3 --dist worksteal --ignore=tests/compose $(PYTEST_OPTIONS)
+	$(BIN)/coverage run -m pytest --coverage-bars -n 4 --dist worksteal --ignore=tests/compose $(PYTEST_OPTIONS)
 
 # What to run after each change: lint, types, layers, and every test that needs no other program, be it nginx, Redis,
-# a browser or Node.js, and does not wait for time to pass.
-NEED_MORE := tests/gateway tests/compose tests/examples tests/bench/test_load.py \
-	tests/identity/test_differential.py tests/identity/test_groups.py
+# a browser, a compiler or Node.js, and does not wait for time to pass.
+NEED_MORE := tests/gateway tests/compose tests/examples tests/bench/test_costs.py tests/bench/test_load.py \
+	tests/identity/test_differential.py tests/identity/test_groups.py tests/validate/test_differential.py
 
 check: STARTED := $(shell date +%s)
 check: $(VENV)/.installed-dev lint

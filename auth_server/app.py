@@ -24,7 +24,6 @@ from auth_server.logs import configure
 from auth_server.oauth.provider import Provider
 from auth_server.policy.watcher import PolicyFile
 from auth_server.stores import open_store
-from auth_server.validate.responses import Answer
 from auth_server.validate.validate import Caller, Validator
 from auth_server.web import Web, routes
 
@@ -58,12 +57,7 @@ class Sidecar:
         caller = await validator.caller(scope["headers"], now=now, listener=listener(scope))
         # What a stranger sends is read to its end all the same, or nginx may take the answer for broken.
         body = await _body(receive, kept=isinstance(caller, Caller))
-        if isinstance(caller, Answer):
-            answer = caller
-        elif scope["path"] == VALIDATE_HEADERS:
-            answer = validator.welcome(caller, now=now)
-        else:
-            answer = validator.judge(caller, body, now=now)
+        answer = validator.answer(scope["path"], caller, body, now=now)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
 

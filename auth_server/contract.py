@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # ---------------------------------------------------------------------- what a client sends, and is read here
 
 ACCEPT = b"accept"
+ACCEPT_ENCODING = b"accept-encoding"
 AUTHORIZATION = b"authorization"
 CONTENT_ENCODING = b"content-encoding"
 CONTENT_TYPE = b"content-type"
@@ -24,6 +25,7 @@ HOST = b"host"
 MCP_METHOD = b"mcp-method"
 MCP_NAME = b"mcp-name"
 MCP_PROTOCOL_VERSION = b"mcp-protocol-version"
+MCP_SESSION_ID = b"mcp-session-id"
 ORIGIN = b"origin"
 REGION = b"x-region"
 SEC_FETCH_DEST = b"sec-fetch-dest"
@@ -90,8 +92,12 @@ AUTH_ERROR_BODY = b"x-auth-error-body"  # a subrequest's body cannot be read
 AUTH_LOCATION = b"x-auth-location"  # where a person is sent instead
 AUTH_STATUS = b"x-auth-status"  # what the client is told: auth_request carries no other than 401 and 403
 BACKEND_COOKIE = b"x-backend-cookie"  # the client's cookies, but this gateway's
+BACKEND_SESSION = (
+    b"x-backend-session"  # the Mcp-Session-Id that the backend gave, which the client knows sealed
+)
 LOG_METHOD = b"x-log-method"
 LOG_NAME = b"x-log-name"
+RELAY = b"x-relay"  # what the relay has to know; empty where the answer comes back straight
 RETRY_AFTER = b"retry-after"
 WWW_AUTHENTICATE = b"www-authenticate"
 
@@ -102,11 +108,16 @@ TO_NGINX = (
     AUTH_LOCATION,
     AUTH_STATUS,
     BACKEND_COOKIE,
+    BACKEND_SESSION,
     LOG_METHOD,
     LOG_NAME,
+    RELAY,
     RETRY_AFTER,
     WWW_AUTHENTICATE,
 )
+
+# Where the server is, by nginx, on the inner socket alone: its URL in servers.conf without the endpoint.
+BACKEND_URL = b"x-backend-url"
 
 # -------------------------------------------------------------------------------- what no backend gets to see
 

@@ -37,10 +37,10 @@ def unseal(purpose: str, text: str, keys: Sequence[str], *, max_age: int, now: f
 def _box(purpose: str, keys: Sequence[str]) -> MultiFernet:
     if not keys or not all(keys):
         raise ValueError("sealing needs a key")
-    return MultiFernet([Fernet(_derived(purpose, key)) for key in keys])
+    return MultiFernet([Fernet(base64.urlsafe_b64encode(derived(purpose, key))) for key in keys])
 
 
-def _derived(purpose: str, key: str) -> bytes:
-    """Return a key for one purpose alone (RFC 5869); SECRET_KEY itself signs sessions."""
+def derived(purpose: str, key: str) -> bytes:
+    """Return 32 bytes for one purpose alone (RFC 5869); SECRET_KEY itself signs sessions."""
     kdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose.encode())
-    return base64.urlsafe_b64encode(kdf.derive(key.encode()))
+    return kdf.derive(key.encode())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench import alone, memory, profile, through_nginx
+from bench import memory, profile, sidecar_alone, through_nginx
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 FIGURES: dict[str, Callable[[Bench], None]] = {
     "proxies": through_nginx.proxies,
-    "sidecar": alone.sidecar,
-    "workers": alone.workers,
-    "first-seen": alone.first_seen,
+    "sidecar": sidecar_alone.sidecar,
+    "workers": sidecar_alone.workers,
+    "first-seen": sidecar_alone.first_seen,
     "latency": through_nginx.latency,
     "payloads": through_nginx.payloads,
     "other-nginx": through_nginx.other_nginx,

@@ -16,6 +16,7 @@ import sys
 
 import httpx2  # the HTTP library of mcp 2.x
 from mcp import Client, MCPError
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
 from auth_server.client import ClientError, CognitoClientCredentials, SessionCookie
@@ -24,23 +25,21 @@ from auth_server.errors import ConfigurationError
 
 async def main(arguments: argparse.Namespace) -> None:
     """Connect, list, call."""
-    auth: SessionCookie | CognitoClientCredentials
-    if arguments.use_session_cookie:
-        auth = SessionCookie()
-    else:
-        auth = CognitoClientCredentials.from_environ()
+    auth = SessionCookie() if arguments.use_session_cookie else CognitoClientCredentials.from_environ()
+    if isinstance(auth, CognitoClientCredentials):
         await auth.atoken()  # before the client's own tasks, so that an error is one
-    async with (
-        httpx2.AsyncClient(auth=auth, timeout=httpx2.Timeout(30, read=300)) as http,
-        Client(streamable_http_client(arguments.url, http_client=http)) as client,
-    ):
-        if not arguments.tool:
-            for tool in (await client.list_tools()).tools:
-                print(f"{tool.name}: {tool.description}")
-            return
-        answer = await client.call_tool(arguments.tool, json.loads(arguments.arguments))
-        for content in answer.content:
-            print(getattr(content, "text", content))
+    async with httpx2.AsyncClient(auth=auth, timeout=httpx2.Timeout(30, read=300)) as http:
+        transport = streamable_http_client(arguments.url, http_client=http)
+        if arguments.url.endswith("/sse"):  # the transport of 2024
+            transport = sse_client(arguments.url, auth=auth)
+        async with Client(transport) as client:
+            if not arguments.tool:
+                for tool in (await client.list_tools()).tools:
+                    print(f"{tool.name}: {tool.description}")
+                return
+            answer = await client.call_tool(arguments.tool, json.loads(arguments.arguments))
+            for content in answer.content:
+                print(getattr(content, "text", content))
 
 
 if __name__ == "__main__":

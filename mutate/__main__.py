@@ -30,7 +30,13 @@ JOBS = 2
 # The tests of each file, those first that are its own.
 GENERATED = "gateway/test_generated.py"
 ANSWERS = "gateway/test_answers.py"
-THROUGH_NGINX = ("gateway/test_headers.py", "gateway/test_refusals.py", "gateway/test_targets.py", ANSWERS)
+THROUGH_NGINX = (
+    "gateway/test_headers.py",
+    "gateway/test_refusals.py",
+    "gateway/test_targets.py",
+    "gateway/test_who_first.py",
+    ANSWERS,
+)
 TESTS: dict[str, tuple[str, ...]] = {
     "auth_server/contract.py": (
         "test_contract.py",
@@ -51,7 +57,14 @@ TESTS: dict[str, tuple[str, ...]] = {
     "auth_server/validate/request.py": ("validate/test_request.py",),
     "auth_server/validate/message.py": ("validate/test_message.py", "validate/test_message_readings.py"),
     "auth_server/validate/responses.py": ("validate/test_responses.py", GENERATED),
-    "auth_server/validate/validate.py": ("validate/test_validate.py",),
+    "auth_server/validate/sessions.py": ("validate/test_sessions.py",),
+    "auth_server/validate/way.py": ("validate/test_way.py",),
+    "auth_server/relay/answers.py": ("relay/test_answers.py",),
+    "auth_server/relay/endpoint.py": ("relay/test_endpoint.py",),
+    "auth_server/relay/events.py": ("relay/test_events.py", "relay/test_answers.py"),
+    "auth_server/relay/lists.py": ("relay/test_lists.py",),
+    "auth_server/relay/streams.py": ("relay/test_streams.py",),
+    "auth_server/validate/validate.py": ("validate/test_validate.py", "validate/test_senders.py"),
     "auth_server/identity/credentials.py": ("identity/test_credentials.py",),
     "auth_server/identity/identify.py": ("identity/test_identify.py", "identity/test_groups.py"),
     "auth_server/identity/tokens.py": ("identity/test_tokens.py", "identity/test_identify.py"),
@@ -61,14 +74,16 @@ TESTS: dict[str, tuple[str, ...]] = {
         "identity/test_sign_in_tokens.py",
     ),
     "auth_server/identity/session_cookie.py": ("identity/test_session_cookie.py",),
-    "auth_server/identity/revocation_list.py": ("identity/test_revocation_list.py",),
+    "auth_server/stores/revocation_list.py": ("stores/test_revocation_list.py",),
     "auth_server/policy/grants.py": ("policy/test_grants.py", "policy/test_oracle.py"),
     "auth_server/policy/patterns.py": ("policy/test_patterns.py",),
+    "auth_server/policy/uri_templates.py": ("policy/test_uri_templates.py",),
     "auth_server/policy/dot_segments.py": ("policy/test_dot_segments.py",),
     "auth_server/config/settings.py": ("config/test_settings.py",),
     "nginx/answer.conf": (ANSWERS,),
     "nginx/generated/answer.conf": (GENERATED,),
     "nginx/generated/backend.conf": (GENERATED,),
+    "nginx/generated/inner.conf": (GENERATED,),
     "nginx/generated/server.conf": (GENERATED,),
     "nginx/generated/sidecar.conf": (GENERATED,),
     "nginx/http.conf": THROUGH_NGINX,
@@ -76,6 +91,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "nginx/page.conf": ("gateway/test_mcp_authorization.py", "gateway/test_web.py"),
     "nginx/server.conf": THROUGH_NGINX,
     "nginx/sidecar.conf": THROUGH_NGINX,
+    "nginx/upstream.conf": THROUGH_NGINX,
 }
 # What nginx/generated/ is made from.
 GENERATING = ("auth_server/contract.py", "auth_server/errors.py", "auth_server/validate/responses.py")

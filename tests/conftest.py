@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
+import pkgutil
+import signal
+import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from coverage import Coverage
@@ -11,6 +16,8 @@ from coverage.exceptions import CoverageWarning
 from hypothesis import HealthCheck, settings
 from support import composed, coverage_bars
 from support.compose import Stack
+
+import auth_server
 
 # How long an example takes is the machine's: in a fresh clone the first also builds a table of Unicode.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -22,9 +29,12 @@ _STATE = pytest.StashKey["tempfile.TemporaryDirectory[str]"]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep whatever a test starts out of the user's own state folder."""
+    """Keep whatever a test starts out of the user's own state folder, and within reach of Ctrl-C."""
     config.stash[_STATE] = tempfile.TemporaryDirectory(prefix="mcp-auth-server-tests-")
     os.environ["STATE_DIRECTORY"] = config.stash[_STATE].name
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell has it ignored by what it starts in its background, and so would all that tests start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -53,6 +63,35 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = 1
 
 
+@contextlib.contextmanager
+def _untraced() -> Iterator[None]:
+    """Do without the tracer that measures coverage: what is done in Python takes three times as long with it."""
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(tracer)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect untraced, in each of the processes that run tests side by side, what was imported traced."""
+    if Coverage.current() is not None:
+        for module in pkgutil.walk_packages(auth_server.__path__, "auth_server."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    with _untraced():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Leave a search that is marked so out of the coverage."""
+    with _untraced() if item.get_closest_marker("untraced") else contextlib.nullcontext():
+        return (yield)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if report := config.stash.get(_REPORT, ""):
         terminalreporter.section("coverage")
@@ -63,6 +102,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def anyio_backend() -> str:
     """Run tests that are coroutines on asyncio, as the sidecar does."""
     return "asyncio"
+
+
+@pytest.fixture
+def short_waits_for_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up on a SQLite file that somebody holds after a tenth of the time that the product waits."""
+    monkeypatch.setattr("auth_server.stores.sqlite._BUSY_SECONDS", 0.3)
 
 
 @pytest.fixture(scope="session")

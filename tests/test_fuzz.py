@@ -77,6 +77,7 @@ def near(draw: st.DrawFn, seed: bytes) -> bytes:
     return bytes(data)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("surface", SURFACES)
 def test_nothing_gets_in_that_the_oracle_denies(surface: str) -> None:
     """Every answer is one of the contract's, and every 200 one that the plain reading gives, too."""

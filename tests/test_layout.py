@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from support.repository import ROOT
 
+from mutate.__main__ import TESTS as MUTATED
+
 PACKAGE, TESTS = ROOT / "auth_server", ROOT / "tests"
 
 # A module, or a folder, whose behaviour shows elsewhere alone.
@@ -26,6 +28,7 @@ ELSEWHERE = {
         "demo/test_cognito_tokens.py",
         "asked over HTTP as Cognito is; so are demo/test_cognito_*.py",
     ),
+    "demo/mcp_servers": ("demo/test_mcp_servers.py", "each a process, called by the official client"),
     "demo/runner.py": ("gateway/test_demo.py", "it starts the demo, with nginx"),
     "demo/stand_in.py": ("gateway/test_demo.py", "a process of the demo"),
     "demo/stopping.py": ("gateway/test_lifecycle.py", "how streams end with the process"),
@@ -33,6 +36,12 @@ ELSEWHERE = {
     "oauth/cognito.py": ("cli/test_token.py", "what an endpoint may answer, to the command that asks it"),
     "policy/decision.py": ("policy/test_grants.py", "nouns"),
     "policy/yaml_nodes.py": ("policy/test_scopes_file.py", "read as scopes.yml alone"),
+    "relay/app.py": (
+        "gateway/test_lists.py",
+        "between nginx and nginx; so are test_sessions.py and test_stream_ends.py",
+    ),
+    "relay/process.py": ("gateway/test_stream_ends.py", "it is killed there, and heals"),
+    "relay/upstream.py": ("gateway/test_stream_ends.py", "what a backend may do to a connection"),
     "web/answers.py": ("web/test_login.py", "what browsers are answered"),
     "web/context.py": ("web/test_login.py", "what the routes share"),
     "web/problems.py": ("web/test_login.py", "what goes wrong on the way"),
@@ -55,3 +64,10 @@ def test_what_is_elsewhere_is_there(place: str) -> None:
     """The table names what exists."""
     assert (PACKAGE / place).exists()
     assert (TESTS / ELSEWHERE[place][0]).is_file()
+
+
+@pytest.mark.parametrize("file", MUTATED)
+def test_what_is_mutated_is_there(file: str) -> None:
+    """`make mutate` names files, and tests of each."""
+    assert (ROOT / file).is_file()
+    assert all((TESTS / one).is_file() for one in MUTATED[file])

@@ -1,4 +1,4 @@
-"""The usual question is answered without ASGI, and as ASGI would answer it."""
+"""A question that waits for nothing is answered without ASGI, and as ASGI would answer it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.cognito import mint
+from support.cognito import key, mint
 from support.raw import Answer, ClosedError, Connection
 from support.sidecar import Sidecar, running
 
 from auth_server import app
+from auth_server.validate.validate import Validator
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.anyio
@@ -71,13 +72,16 @@ def without_time(answer: Answer) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("body", [ALLOWED, DENIED, b"{}", b"", CALL % (b"a" * 300_000)])
-async def test_an_answer_is_the_same_whether_the_caller_was_known_or_not(
-    sidecar: Sidecar, body: bytes
+@pytest.mark.parametrize("who", [good, lambda: "a.b.c"])
+async def test_an_answer_is_the_same_whether_somebody_is_waited_for_or_not(
+    sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch, body: bytes, who: Callable[[], str]
 ) -> None:
-    """The first question goes to the application, the next is answered on the connection: byte for byte alike."""
-    asked = question(body, token=good())
-    (first,), (second,) = await said(sidecar, asked), await said(sidecar, asked)
-    assert without_time(first) == without_time(second)
+    """What is answered on the connection is answered by the application byte for byte alike."""
+    asked = question(body, token=who())
+    (at_once,) = await said(sidecar, asked)
+    monkeypatch.setattr(Validator, "caller_at_once", lambda *_, **__: None)
+    (waiting,) = await said(sidecar, asked)
+    assert without_time(at_once) == without_time(waiting)
 
 
 async def test_a_message_may_come_in_pieces(sidecar: Sidecar) -> None:
@@ -89,16 +93,15 @@ async def test_a_message_may_come_in_pieces(sidecar: Sidecar) -> None:
 
 
 async def test_answers_come_in_the_order_of_their_questions(sidecar: Sidecar) -> None:
-    """A known caller's question does not overtake one that the application still works on."""
+    """A question that can be answered at once does not overtake one that the application still works on."""
     token = good()
-    asked, unknown = question(ALLOWED, token=token), question(DENIED, "X-Other: 1", token=token)
-    await said(sidecar, asked)
-    answers = await said(sidecar, ALIVE + asked + unknown + asked + ALIVE, answers=5)
+    asked, denied = question(ALLOWED, token=token), question(DENIED, token=token)
+    answers = await said(sidecar, ALIVE + asked + denied + asked + ALIVE, answers=5)
     assert [answer.status for answer in answers] == [200, 200, 403, 200, 200]
     assert [answer.body[:9] for answer in answers[::4]] == [b'{"status"'] * 2
 
 
-async def test_a_known_caller_who_hangs_up_after_the_answer_is_let_go(sidecar: Sidecar) -> None:
+async def test_a_caller_who_hangs_up_after_the_answer_is_let_go(sidecar: Sidecar) -> None:
     """Connection: close is obeyed."""
     asked = question(ALLOWED, token=good())
     closing = asked.replace(b"Host:", b"Connection: close\r\nHost:", 1)
@@ -107,10 +110,10 @@ async def test_a_known_caller_who_hangs_up_after_the_answer_is_let_go(sidecar: S
         await said(sidecar, closing, asked, answers=2)
 
 
-async def test_only_what_is_not_usual_reaches_the_application(
+async def test_what_has_to_wait_reaches_the_application(
     sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A known caller's message is answered on the connection; a stranger's, or one with another Host, is not."""
+    """Whoever is known or can be verified is answered on the connection, and whoever is refused."""
     seen = []
     through = app.Sidecar.__call__
 
@@ -119,12 +122,14 @@ async def test_only_what_is_not_usual_reaches_the_application(
         await through(self, scope, receive, send)
 
     monkeypatch.setattr(app.Sidecar, "__call__", watched)
-    token = good()
-    asked = question(ALLOWED, token=token)
-    await said(sidecar, asked)
-    assert seen == ["/validate"]
-    await said(sidecar, asked, asked, question(DENIED, token=token), answers=3)
-    assert seen == ["/validate"]
-    await said(sidecar, question(ALLOWED, token="unknown"), asked.replace(b"gw.", b"my.", 1), answers=2)
+    asked = question(ALLOWED, token=good())
+    elsewhere = asked.replace(b"gw.", b"my.", 1)
+    headers_alone = asked.replace(b"/validate", b"/validate/headers", 1)
+    answers = await said(sidecar, asked, asked, elsewhere, headers_alone, answers=4)
+    assert [answer.status for answer in answers] == [200, 200, 403, 200]
+    assert seen == []
+    stranger = question(ALLOWED, token=mint(now=int(time.time()), signer=key("unheard-of")))
+    (unknown,) = await said(sidecar, stranger)
+    assert unknown.header("X-Auth-Error") == "UNKNOWN_KEY"
     await said(sidecar, ALIVE)
-    assert seen == ["/validate", "/validate", "/validate", "/healthz"]
+    assert seen == ["/validate", "/healthz"]

@@ -24,6 +24,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="where a sidecar listens, as nginx writes it: unix:/path or host:port; may be repeated",
     )
     parser.add_argument(
+        "--inner",
+        required=True,
+        metavar="ADDRESS",
+        help="where the sidecars' relays come back to nginx: unix:/path, in a folder that they alone reach",
+    )
+    parser.add_argument(
         "--ca-file",
         default="/etc/ssl/certs/ca-certificates.crt",
         help="certificates that nginx trusts upstream (default %(default)s)",
@@ -36,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the configuration, or put it in its place."""
     settings = some_settings(environment(), *SETTINGS)
-    listener = Listener(arguments.listen, tuple(arguments.sidecar), arguments.ca_file)
+    listener = Listener(arguments.listen, tuple(arguments.sidecar), arguments.inner, arguments.ca_file)
     text = gateway_conf(listener, settings)
     if arguments.write is None:
         say(text.rstrip("\n"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,16 @@ import uvicorn
 from auth_server.app import create_app
 from auth_server.cli.arguments import positive
 from auth_server.cli.errors import WrongUseError
-from auth_server.config.settings import Settings, environment
+from auth_server.config.settings import Settings, environment, share_process_key
+from auth_server.gateway.nginx import relay_socket
 from auth_server.logs import configure
 from auth_server.protocol import Protocol
+from auth_server.relay.process import kept_running
 
 if TYPE_CHECKING:
     import argparse
+
+    from auth_server.app import Sidecar
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +28,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (default %(default)s)")
     parser.add_argument("--uds", help="listen on this Unix socket instead")
+    parser.add_argument(
+        "--inner",
+        metavar="ADDRESS",
+        help="run the relay too, beside --uds (name.relay.sock); it sends on to nginx, here: unix:/path",
+    )
     parser.add_argument("--workers", type=positive, default=1, help="worker processes (default %(default)s)")
 
 
@@ -31,9 +41,23 @@ def run(arguments: argparse.Namespace) -> int:
     settings = Settings.from_environ(environment())
     configure(settings)
     app = create_app(settings)  # every mistake is found before a worker starts
+    if arguments.inner and not arguments.uds:
+        raise WrongUseError("--inner goes with --uds: the relay listens beside it")
+    share_process_key(settings)  # with workers and relay
+    with contextlib.ExitStack() as stack:
+        if arguments.uds:
+            uds = Path(arguments.uds)
+            _clear(uds)
+            if arguments.inner:
+                relay = relay_socket(uds)
+                _clear(relay)
+                stack.enter_context(kept_running(relay, arguments.inner.removeprefix("unix:")))
+        _serve(app, arguments)
+    return 0
+
+
+def _serve(app: Sidecar, arguments: argparse.Namespace) -> None:
     many = arguments.workers > 1
-    if arguments.uds:
-        _clear(Path(arguments.uds))
     uvicorn.run(
         "auth_server.app:from_environment" if many else app,
         factory=many,
@@ -52,7 +76,6 @@ def run(arguments: argparse.Namespace) -> int:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
     )
-    return 0
 
 
 def _clear(uds: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import secrets
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -78,6 +79,8 @@ SETTINGS = (
         "`sqlite:///path` (one machine) or `redis://…` (several)",
         "sqlite in the state folder",
     ),
+    Setting("FILTER_LISTS", "`on`: lists show what the caller may call; `off`: all that there is", "on"),
+    Setting("STREAM_MAX_AGE", "seconds that an event stream stays open", "the credential's life"),
     Setting("LOG_FORMAT", "`json` or `console`", "json outside a terminal"),
     Setting("LOG_LEVEL", "`debug`, `info`, `warning`, `error` or `critical`", "info"),
     Setting("JWKS_REFRESH", "seconds between fetches of the pool's keys", "300"),
@@ -90,6 +93,8 @@ SETTINGS = (
     Setting("MAX_TOKEN_LENGTH", "characters of a token; a longer one is refused unread", "16384"),
 )
 _NAMES = frozenset(setting.name for setting in SETTINGS)
+# Not a setting: what the processes of one `gateway` or `serve` share where SECRET_KEY is not set.
+PROCESS_KEY = "AUTH_SERVER_PROCESS_KEY"
 # Not ours to document: systemd and the XDG Base Directory Specification say what they are.
 _STATE = ("STATE_DIRECTORY", "XDG_STATE_HOME", "HOME")
 
@@ -97,6 +102,7 @@ _CLIENT_ID = re.compile(r"[\w+.:-]{1,128}", re.ASCII)
 _DOMAIN_PREFIX = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _REVOCATION_URL = re.compile(r"sqlite:///[!-~]+|rediss?://[!-~]+")
 _TOKEN_USES = ("access", "id")
+_SWITCH = ("on", "off")
 _LOG_FORMATS = ("json", "console")
 _LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 _MAKE_A_KEY = "make one with: openssl rand -hex 32"
@@ -127,12 +133,15 @@ class Settings:
     allowed_hosts: tuple[str, ...] = ()
     max_body_size: int = 4 * 1024 * 1024
     revocation_url: str = field(default="", repr=False)
+    filter_lists: bool = True
+    stream_max_age: int | None = None
     log_format: str = ""
     log_level: str = "info"
     jwks_refresh: int = 300
     jwks_max_stale: int = 86_400
     max_auth_age: int | None = None
     max_token_length: int = 16_384
+    process_key: str = field(default_factory=lambda: secrets.token_hex(32), repr=False, compare=False)
     warnings: tuple[Mistake, ...] = field(default=(), compare=False)
 
     @classmethod
@@ -165,18 +174,28 @@ class Settings:
             allowed_hosts=variables.value("ALLOWED_HOSTS", _hosts, ()),
             max_body_size=variables.value("MAX_BODY_SIZE", values.size, default["max_body_size"]),
             revocation_url=variables.value("REVOCATION_URL", _revocation_url, _default_store(environ)),
+            filter_lists=variables.choice("FILTER_LISTS", "on", _SWITCH) == "on",
+            stream_max_age=variables.value(
+                "STREAM_MAX_AGE", lambda text: values.integer(text, 1, _YEAR), None
+            ),
             log_format=variables.choice("LOG_FORMAT", "", _LOG_FORMATS),
             log_level=variables.choice("LOG_LEVEL", default["log_level"], _LOG_LEVELS),
             jwks_refresh=variables.integer("JWKS_REFRESH", default["jwks_refresh"], 1, 86_400),
             jwks_max_stale=variables.integer("JWKS_MAX_STALE", default["jwks_max_stale"], 0, _YEAR),
             max_auth_age=variables.value("MAX_AUTH_AGE", lambda text: values.integer(text, 1, _YEAR), None),
             max_token_length=variables.integer("MAX_TOKEN_LENGTH", default["max_token_length"], 1024, 65_536),
+            process_key=environ.get(PROCESS_KEY) or secrets.token_hex(32),
         )
         if variables.mistakes:
             raise ConfigurationError(variables.mistakes)
         return replace(
             settings, warnings=(*variables.warnings, *_doubts(settings), *_typos(environ), *_gone(environ))
         )
+
+    @property
+    def session_keys(self) -> tuple[str, ...]:
+        """Return the keys that seal the sessions of MCP servers: SECRET_KEY's, else one of this run alone."""
+        return self.secret_keys or (self.process_key,)
 
 
 def environment(dotenv: Path = Path(".env")) -> dict[str, str]:
@@ -196,6 +215,12 @@ def environment(dotenv: Path = Path(".env")) -> dict[str, str]:
         for name, value in lower.items()
         if value is not None and upper.keys().isdisjoint(_names_of_same_setting(name))
     } | upper
+
+
+def share_process_key(settings: Settings) -> None:
+    """Let the processes that this one starts seal and open the same sessions where SECRET_KEY is not set."""
+    if not settings.secret_keys:
+        os.environ[PROCESS_KEY] = settings.process_key
 
 
 def some_settings(environ: Mapping[str, str], *names: str) -> Settings:

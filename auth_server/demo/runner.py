@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auth_server.demo.directory import POOL_ID, generate_client_secret, generate_password
+from auth_server.demo.mcp_servers import SERVERS
 from auth_server.demo.stand_in import SECRETS
 from auth_server.gateway import supervisor
 from auth_server.gateway.nginx import McpServer
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from auth_server.gateway.nginx import Plan
 
-SERVERS = ("currenttime", "fininfo")
 PEOPLE = ("ada", "uma", "dev", "nobody")
 CONFIDENTIAL_CLIENTS = ("demo-agent", "demo-admin-agent", "demo-web")
 

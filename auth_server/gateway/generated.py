@@ -53,6 +53,7 @@ _OWN_ERRORS: dict[str, Refusal] = {
     "@unknown_server": Forbidden(ErrorCode.SERVER_UNKNOWN, "this gateway has no server of that name"),
 }
 _WIDTH = 236  # nobody reads these line by line
+_SERVER = f"^/(?<mcp_server>{contract.SERVER_NAME_PATTERN})(?:/|$)"
 
 
 def files() -> dict[str, str]:
@@ -60,6 +61,7 @@ def files() -> dict[str, str]:
     return {
         "answer.conf": "".join((_HEAD, *_answer())),
         "backend.conf": "".join((_HEAD, *_backend())),
+        "inner.conf": "".join((_HEAD, *_inner())),
         "server.conf": "".join((_HEAD, *_server())),
         "sidecar.conf": "".join((_HEAD, *_sidecar())),
     }
@@ -74,9 +76,11 @@ def _sidecar() -> Iterator[str]:
 def _backend() -> Iterator[str]:
     yield "# Every identity header is overwritten, also with nothing: a client's own never gets through.\n"
     yield from _filled(f"proxy_set_header {_title(name)} {_variable(name)};" for name in contract.IDENTITY)
+    told = {contract.MCP_SESSION_ID: contract.BACKEND_SESSION, contract.RELAY: contract.RELAY}
+    yield from _filled(f"proxy_set_header {_title(name)} {_variable(said)};" for name, said in told.items())
     yield "# Names that others trust, and what was meant for this gateway alone.\n"
     said = {_title(name) for name in (*contract.SAID_BY_NGINX, *contract.TO_NGINX) if name.startswith(b"x-")}
-    cleared = sorted({*contract.NEVER_PASSED, *said} - {_title(contract.REQUEST_ID)})
+    cleared = sorted({*contract.NEVER_PASSED, *said} - {_title(contract.REQUEST_ID), _title(contract.RELAY)})
     yield from _filled(f'proxy_set_header {title} "";' for title in cleared)
 
 
@@ -87,6 +91,16 @@ def _answer() -> Iterator[str]:
     ours = {_title(name) for name in (*contract.IDENTITY, *contract.TO_NGINX) if name.startswith(b"x-auth-")}
     hidden = sorted({*contract.NEVER_RETURNED, *carried, *ours})
     yield from _filled(f"proxy_hide_header {title};" for title in hidden)
+
+
+def _inner() -> Iterator[str]:
+    """Yield what the relay sends on through: it knows no MCP server's address."""
+    yield f'location ~ "{_SERVER}" {{\n'
+    directives = ["proxy_pass $mcp_upstream;", "proxy_request_buffering off;", "error_page 502 504 = @gone;"]
+    url = "$mcp_scheme://$mcp_host$mcp_base"
+    directives += [f"add_header {_title(contract.BACKEND_URL)} {url} always;", "include upstream.conf;"]
+    yield from (f"    {line}" for line in _filled(directives))
+    yield "}\nlocation / { return 444; } location @gone { return 444; }\n"
 
 
 def _title(name: bytes) -> str:
@@ -109,10 +123,12 @@ def _server() -> Iterator[str]:
     )
     yield "auth_request_set $auth_answered $upstream_status;\n"
     yield f'location ~ "^/(?:{"|".join(_pages())})" {{ include page.conf; }}\n'
-    server = f"(?<mcp_server>{contract.SERVER_NAME_PATTERN})"
-    yield f'location ~ "^/{server}(?:/|$)" {{ include mcp.conf; }}\n'
+    yield f'location ~ "{_SERVER}" {{ include mcp.conf; }}\n'
     yield "# What the sidecar refused, in its own words.\n"
     yield from _location("@refused", _REFUSED_HEADERS, [*_refused(), "return 500;"])
+    yield "# What the relay refuses to pass back, in its own words.\n"
+    error = {contract.AUTH_ERROR: f'"{ErrorCode.UPSTREAM_UNAVAILABLE}"'}
+    yield from _location("@not_relayed", error, ["return 502 $mcp_relay_error;"])
     yield "# What nginx has to say by itself.\n"
     for place, refusal in _OWN_ERRORS.items():
         about = responses.About(request_id="$request_id")

@@ -47,6 +47,8 @@ http {{
 }}
 """
 
+_NOWHERE = ["127.0.0.1:9 down"]  # nginx takes no upstream without a server
+
 # What of the settings `gateway_conf` needs.
 SETTINGS = ("MAX_BODY_SIZE",)
 
@@ -55,6 +57,10 @@ _GATEWAY = """\
 # Written by auth-server from its settings. What does not depend on them is in the files that this includes.
 upstream gateway_auth_server {{
 {sidecars}
+    keepalive 64;
+}}
+upstream gateway_relay {{
+{relays}
     keepalive 64;
 }}
 include http.conf;
@@ -66,6 +72,17 @@ server {{
     client_body_buffer_size {buffer_size};
     proxy_ssl_trusted_certificate {ca_file};
     include server.conf;
+}}
+# What the relay sends on, and nobody else: whoever reaches this reaches every MCP server.
+server {{
+    listen {inner};
+    access_log off;
+    error_log stderr alert;
+    server_tokens off;
+    client_max_body_size 0;
+    large_client_header_buffers 8 64k;
+    proxy_ssl_trusted_certificate {ca_file};
+    include generated/inner.conf;
 }}
 """
 
@@ -140,12 +157,22 @@ class McpServer:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Where nginx listens and logs, the sidecars that it asks, and the certificates that it trusts."""
+    """Where nginx listens and logs, the sidecars that it asks, and the certificates that it trusts.
+
+    `inner` is where their relays come back to it.
+    """
 
     listen: str
     sidecars: tuple[str, ...]
+    inner: str
     ca_file: str
     access_log: str = "/dev/stdout gateway buffer=64k flush=1s"
+
+    @property
+    def relays(self) -> list[str]:
+        """Where the sidecars' relays listen: those of sidecars on Unix sockets, which no network reaches."""
+        paths = [sidecar.removeprefix("unix:") for sidecar in self.sidecars if sidecar.startswith("unix:")]
+        return [f"unix:{relay_socket(Path(path))}" for path in paths]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +185,16 @@ class Plan:
     workers: int = 1
     nginx_workers: str = "auto"
     access_log: str = "/dev/stdout gateway buffer=64k flush=1s"
+
+
+def relay_socket(sidecar: Path) -> Path:
+    """Return where the relay of the sidecar at this Unix socket listens."""
+    return sidecar.with_suffix(".relay.sock")
+
+
+def inner_socket(state: Path) -> Path:
+    """Return where nginx takes what the relay sends on, for `gateway`: a folder that is its user's alone."""
+    return state / "inner" / "nginx.sock"
 
 
 def nginx_folder() -> Path:
@@ -190,6 +227,8 @@ def gateway_conf(listener: Listener, settings: Settings) -> str:
     return _GATEWAY.format(
         # One that does not answer is never set aside: the next is asked within the same request.
         sidecars="\n".join(f"    server {sidecar} max_fails=0;" for sidecar in listener.sidecars),
+        relays="\n".join(f"    server {relay};" for relay in listener.relays or _NOWHERE),
+        inner=listener.inner,
         listen=listener.listen,
         access_log=listener.access_log,
         max_body_size=settings.max_body_size,
@@ -222,7 +261,9 @@ def write_configuration(state: Path, plan: Plan, module: str) -> Path:
     shutil.copytree(nginx_folder(), state, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.location"))
     (state / "servers.conf").write_text(servers_conf(plan.servers))
     sidecars = (f"unix:{state}/auth-server.sock",)
-    listener = Listener(plan.listen, sidecars, ca_file(), plan.access_log)
+    inner_socket(state).parent.mkdir(mode=0o700, exist_ok=True)
+    inner = f"unix:{inner_socket(state)}"
+    listener = Listener(plan.listen, sidecars, inner, ca_file(), plan.access_log)
     (state / "gateway.conf").write_text(gateway_conf(listener, plan.settings))
     main = state / "nginx.conf"
     workers = plan.nginx_workers

@@ -16,8 +16,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from auth_server.config.settings import PROCESS_KEY
 from auth_server.errors import ConfigurationError, Mistake
-from auth_server.gateway.nginx import Plan, find_nginx, write_configuration
+from auth_server.gateway.nginx import Plan, find_nginx, inner_socket, relay_socket, write_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -61,13 +62,22 @@ async def run(
             str(uds),
             "--workers",
             str(plan.workers),
+            "--inner",
+            str(inner_socket(state)),
         ]
-        sidecar = Child("auth-server", serve, environ, stop_signal=signal.SIGTERM)
+        # A sidecar that is started again knows the sessions of before, also without SECRET_KEY.
+        known = dict(environ) | (
+            {} if plan.settings.secret_keys else {PROCESS_KEY: plan.settings.process_key}
+        )
+        sidecar = Child("auth-server", serve, known, stop_signal=signal.SIGTERM)
         # No setting and no secret: a process has its whole environment in its memory.
         bare = {"PATH": environ.get("PATH", os.defpath), "TZ": "UTC"}
-        children = [*companions, sidecar, Child("nginx", nginx, bare, stop_signal=signal.SIGQUIT)]
+        front = Child("nginx", nginx, bare, stop_signal=signal.SIGQUIT)
+        front.leaves.append(inner_socket(state))
+        children = [*companions, sidecar, front]
         addresses: list[_Address] = [(socket.AF_INET, address) for address in companion_addresses]
-        addresses += [(socket.AF_UNIX, str(uds)), _address(plan.listen)]
+        sockets = (uds, relay_socket(uds), inner_socket(state))
+        addresses += [*((socket.AF_UNIX, str(path)) for path in sockets), _address(plan.listen)]
         await _supervise(children, addresses, on_ready)
 
 
@@ -88,6 +98,7 @@ class Child:
         self._environ = dict(environ)
         self._stop_signal = stop_signal
         self._stdout = subprocess.DEVNULL if quiet else None
+        self.leaves: list[Path] = []  # what a killed one would leave in the way of the next
         self._process: asyncio.subprocess.Process | None = None
 
     async def keep_running(self) -> None:
@@ -96,6 +107,8 @@ class Child:
         clock = asyncio.get_running_loop().time
         while True:
             started = clock()
+            for path in self.leaves:
+                path.unlink(missing_ok=True)
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
                 env=self._environ,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from auth_server.cache import Cache
 from auth_server.contract import REGION, USER_POOL_ID
-from auth_server.errors import ErrorCode, Refusal, Unauthenticated
+from auth_server.errors import ErrorCode, Unauthenticated
 from auth_server.identity import session_cookie
 from auth_server.model import AuthMethod, BearerToken, SessionCookie
 
@@ -70,14 +70,26 @@ class Identifier:
 
     async def verified(self, credential: Credential, headers: Headers, *, now: float) -> Known:
         """Return what was proved once and for all; raises as `identify` does."""
+        while (known := self.verified_at_once(credential, headers, now=now)) is None:
+            await self.find_key(credential)
+        return known
+
+    def verified_at_once(self, credential: Credential, headers: Headers, *, now: float) -> Known | None:
+        """Return what `verified` does, None where the key that would prove it is not here (`find_key`)."""
         name = type(credential), hashlib.sha256(credential.raw.encode()).digest()
         known = self._known.get(name)
         if known is None or not self.still_holds(known, now=now):
-            known = await self._verified(credential, now)
+            known = self._prove(credential, now)
+            if known is None:
+                return None
             self._known.put(name, known)
         if known.token is not None:
             _agree_on_pool(known.token.pool, headers)
         return known
+
+    async def find_key(self, credential: Credential) -> None:
+        """Wait for the key that a token names; raises as `identify` does where there is none."""
+        await self._tokens.find_key(credential.raw)
 
     def still_holds(self, known: Known, *, now: float) -> bool:
         """Tell whether a credential has not expired, and its key is still one of the pool's."""
@@ -85,33 +97,30 @@ class Identifier:
             return False
         return known.token is None or self._tokens.still_vouched_for(known.token)
 
-    def at_once(self, known: Known, *, now: float) -> Identity | None:
-        """Return who it is now, or None where that is not known without waiting, or has come to an end."""
-        if self._groups is not None or not self.still_holds(known, now=now):
-            return None
-        try:
-            self._check_revoked(known.identity)
-        except Refusal:
-            return None
-        return known.identity
-
     async def now(self, known: Known, *, now: float) -> Identity:
         """Return who it is now: not revoked, with today's groups; raises Unauthenticated, or Unavailable."""
-        identity = known.identity
-        self._check_revoked(identity)
-        if self._groups is not None and identity.method is AuthMethod.SESSION_COOKIE:
-            return await self._groups.of(identity, now=now)
-        return identity
+        self._check_revoked(known.identity)
+        groups = self._groups_of(known)
+        return known.identity if groups is None else await groups.of(known.identity, now=now)
+
+    def now_at_once(self, known: Known) -> Identity | None:
+        """Return what `now` does, None where Cognito may have to be asked."""
+        self._check_revoked(known.identity)
+        return known.identity if self._groups_of(known) is None else None
+
+    def _groups_of(self, known: Known) -> SessionGroups | None:
+        """Return whom to ask for today's groups: a token says its own."""
+        return self._groups if known.identity.method is AuthMethod.SESSION_COOKIE else None
 
     def _check_revoked(self, identity: Identity) -> None:
         if self._revocations is not None:
             self._revocations.check(identity)
 
-    async def _verified(self, credential: Credential, now: float) -> Known:
+    def _prove(self, credential: Credential, now: float) -> Known | None:
         match credential:
             case BearerToken(raw=raw):
-                token = await self._tokens.verify(raw, now=now)
-                return Known(token.identity, token)
+                token = self._tokens.verify(raw, now=now)
+                return None if token is None else Known(token.identity, token)
             case SessionCookie(raw=raw):
                 return Known(self._session(raw, now))
 

@@ -21,6 +21,7 @@ from auth_server import strict_json
 from auth_server.errors import ErrorCode, Unauthenticated, Unavailable
 from auth_server.identity import cognito_claims
 from auth_server.identity.jwks import usable_keys
+from auth_server.oauth.exchange import certificates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,22 +101,28 @@ class Keys:
             await key_set.aclose()
 
     async def get(self, jws: Jws) -> tuple[PublicKey, Pool]:
-        """Return the key that this token names, and the pool whose key it is.
+        """Return the key that this token names, and the pool whose key it is; waits for one that is not here.
 
         The pool is the one that the token says issued it, if that is a trusted one: only then may an unknown
         kid cause a fetch. A key of a trusted pool under a foreign issuer is returned with that key's pool, so
         that the claim is judged after the signature. Raises Unauthenticated (UNKNOWN_KEY) where there is no
         such key, Unavailable (KEYS_UNAVAILABLE) where no keys of that pool are known.
         """
-        if self._only is not None:
-            key = self._only.key(jws.kid)
-            if key is not None:
-                return key, self._only.pool
+        found = self.known(jws)
+        if found is None:
+            named = self._by_issuer[cognito_claims.unverified_issuer(jws.payload) or ""]
+            found = await named.search(jws.kid), named.pool
+        return found
+
+    def known(self, jws: Jws) -> tuple[PublicKey, Pool] | None:
+        """Return what `get` does, None where it would wait; raises Unauthenticated as it does."""
+        if self._only is not None and (key := self._only.key(jws.kid)) is not None:
+            return key, self._only.pool
         named = self._by_issuer.get(cognito_claims.unverified_issuer(jws.payload) or "")
         if named is None:
             return self._of_any(jws.kid)
-        key = named.key(jws.kid) or await named.search(jws.kid)
-        return key, named.pool
+        key = named.key(jws.kid)
+        return None if key is None else (key, named.pool)
 
     def holds(self, pool: Pool, kid: str, key: PublicKey | None) -> bool:
         """Tell whether this very key is still in that pool's set, and the set not too old to use."""
@@ -328,7 +335,9 @@ class KeySet:
             return self.client
         if self._own_client is None:
             trust_env = self.pool.jwks_url.startswith("https:")
-            self._own_client = httpx.AsyncClient(timeout=self.timing.limit, trust_env=trust_env)
+            self._own_client = httpx.AsyncClient(
+                timeout=self.timing.limit, trust_env=trust_env, verify=certificates()
+            )
         return self._own_client
 
 

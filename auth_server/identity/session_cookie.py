@@ -30,6 +30,11 @@ class Session:
     email: str = ""
     name: str = ""
 
+    @classmethod
+    def of(cls, user: Identity, *, name: str, sid: str) -> Session:
+        """Return a new session of somebody whom Cognito has just named."""
+        return cls(user.username, user.groups, sid, user.email, name)
+
 
 def mint(session: Session, keys: Sequence[str], *, now: float) -> str:
     """Return the cookie's value, signed with the first key.

@@ -41,11 +41,22 @@ class Tokens:
             max_auth_age=settings.max_auth_age,
         )
 
-    async def verify(self, raw: str, *, now: float) -> VerifiedToken:
-        """Return who the token speaks for; raises Unauthenticated, or Unavailable where no keys are known."""
-        token, key, pool, payload = await self._opened(raw)
-        identity = cognito_claims.verify(payload, pool, self._rules, now=now)
+    def verify(self, raw: str, *, now: float) -> VerifiedToken | None:
+        """Return who the token speaks for; raises Unauthenticated.
+
+        None where its key is not here: `find_key` waits for it.
+        """
+        token = self._parsed(raw)
+        found = self._keys.known(token)
+        if found is None:
+            return None
+        key, pool = found
+        identity = cognito_claims.verify(jws.verify(token, key), pool, self._rules, now=now)
         return VerifiedToken(identity, token.kid, key, pool)
+
+    async def find_key(self, raw: str) -> None:
+        """Wait for the key that the token names; raises as `verify` does, or Unavailable without any keys."""
+        await self._keys.get(self._parsed(raw))
 
     async def person(self, raw: str, *, now: float, is_id: bool = False) -> Person:
         """Return the person that a token speaks for; with `is_id` of an ID token, whatever counts else.
@@ -53,18 +64,18 @@ class Tokens:
         Raises as `verify` does, and Unauthenticated for an agent's token.
         """
         rules = replace(self._rules, token_uses=frozenset({ID})) if is_id else self._rules
-        _, _, pool, payload = await self._opened(raw)
+        payload, pool = await self._opened(raw)
         identity = cognito_claims.verify(payload, pool, rules, now=now)
         return cognito_claims.person(payload, identity)
 
     async def signed_in(self, raw: str, asked: SignIn, *, now: float) -> Person:
         """Return who the ID token says has signed in just now; raises as `verify` does."""
-        _, _, _, payload = await self._opened(raw)
+        payload, _ = await self._opened(raw)
         return cognito_claims.verify_sign_in(payload, self._own_pool, self._of_sign_in, asked, now=now)
 
     async def refreshed(self, raw: str, *, now: float) -> Identity:
         """Return who the ID token speaks for that a refresh token brought; raises as `verify` does."""
-        _, _, _, payload = await self._opened(raw)
+        payload, _ = await self._opened(raw)
         return cognito_claims.verify(payload, self._own_pool, self._of_sign_in, now=now)
 
     def still_vouched_for(self, token: VerifiedToken) -> bool:
@@ -76,7 +87,10 @@ class Tokens:
         """The rules for the app client that signs people in. Its pool is the first, whatever others count."""
         return replace(self._rules, clients=frozenset({self._own_client}), token_uses=frozenset({ID}))
 
-    async def _opened(self, raw: str) -> tuple[jws.Jws, PublicKey, Pool, bytes]:
-        token = jws.parse(raw, max_length=self._max_length)
+    def _parsed(self, raw: str) -> jws.Jws:
+        return jws.parse(raw, max_length=self._max_length)
+
+    async def _opened(self, raw: str) -> tuple[bytes, Pool]:
+        token = self._parsed(raw)
         key, pool = await self._keys.get(token)
-        return token, key, pool, jws.verify(token, key)
+        return jws.verify(token, key), pool

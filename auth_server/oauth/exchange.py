@@ -46,7 +46,7 @@ async def exchange(  # noqa: PLR0913 - what a request is made of
         async with (
             asyncio.timeout(timeout),
             httpx.AsyncClient(
-                timeout=timeout, trust_env=trust_env, follow_redirects=False, verify=_certificates()
+                timeout=timeout, trust_env=trust_env, follow_redirects=False, verify=certificates()
             ) as client,
             client.stream(method, url, data=form, json=json, headers=given) as response,
         ):
@@ -66,6 +66,6 @@ async def exchange(  # noqa: PLR0913 - what a request is made of
 
 
 @cache
-def _certificates() -> ssl.SSLContext:
+def certificates() -> ssl.SSLContext:
     """Return whom this machine trusts: reading it takes 40 ms, in which nobody else is answered."""
     return httpx.create_ssl_context()

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from auth_server.model import METHODS_WITH_A_NAME, Kind
+from auth_server.model import KIND_OF_METHOD, METHODS_WITH_A_NAME, Kind
 from auth_server.policy.decision import Allowed, Denied
 from auth_server.policy.dot_segments import has_dot_segments
 from auth_server.policy.patterns import Patterns
+from auth_server.policy.uri_templates import could_match
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from auth_server.errors import Mistake
-    from auth_server.model import Identity, Name, Target
+    from auth_server.model import Identity, Target
     from auth_server.policy.decision import Decision, Grant
 
 # Needed for discovery itself: refusing them makes clients fall back to older protocols or give up.
@@ -124,6 +125,20 @@ def decide(policy: Policy, scopes: Iterable[str], target: Target) -> Decision:
     return Denied(f"no scope in scopes.yml names server {target.server}", server_known=False)
 
 
+def permitted(policy: Policy, scopes: Iterable[str], server: str, method: str) -> Callable[[str], bool]:
+    """Return what tells of a name whether a call of this method may be about it, as `decide` does."""
+    kind = KIND_OF_METHOD[method]
+    held = [grant.names(kind) for grant in policy.grants(scopes, server) if method in grant.methods]
+    return lambda name: any(_holds(patterns, kind, name) for patterns in held)
+
+
+def permitted_templates(policy: Policy, scopes: Iterable[str], server: str) -> Callable[[str], bool]:
+    """Return what tells of a URI template whether some resource that it stands for may be read."""
+    grants = policy.grants(scopes, server)
+    held = [grant.names(Kind.RESOURCES) for grant in grants if "resources/read" in grant.methods]
+    return lambda template: any(could_match(template, patterns) for patterns in held)
+
+
 def nearest(policy: Policy, scopes: Iterable[str], target: Target, *, most: int = 3) -> list[Grant]:
     """Return the grants that come closest to the call: that allow it, that hold its method, that are held."""
     held = frozenset(scopes)
@@ -183,16 +198,17 @@ def _permits(grant: Grant, target: Target) -> bool:
         return True
     if target.method in METHODS_WITH_A_NAME and not target.names:
         return False
-    return target.method in grant.methods and all(_holds(grant, name) for name in target.names)
+    return target.method in grant.methods and all(
+        _holds(grant.names(name.kind), name.kind, name.value) for name in target.names
+    )
 
 
 def _has_method(grant: Grant, method: str | None) -> bool:
     return method is None or method in HANDSHAKE_METHODS or method in grant.methods
 
 
-def _holds(grant: Grant, name: Name) -> bool:
-    patterns = grant.names(name.kind)
-    if name.kind is Kind.RESOURCES and not patterns.covers_all and has_dot_segments(name.value):
+def _holds(patterns: Patterns, kind: Kind, name: str) -> bool:
+    if kind is Kind.RESOURCES and not patterns.covers_all and has_dot_segments(name):
         # A server resolves `docs/../secret`; a prefix would not. Only the exact name stands for it.
-        return name.value in patterns.exact
-    return name.value in patterns
+        return name in patterns.exact
+    return name in patterns

@@ -130,7 +130,7 @@ def parse(body: bytes) -> Envelope:
     try:
         members = _members(body)
     except InvalidRequest:
-        if (repaired := _without_lone_surrogates(body)) == body:
+        if (repaired := without_lone_surrogates(body)) == body:
             raise
         members = _members(repaired)
     return Envelope(members, _id(members))
@@ -210,12 +210,25 @@ def _name(members: Members, key: str) -> str:
     return _fit(text, key)
 
 
+def is_fit(text: str) -> bool:
+    """Tell whether a message may name this."""
+    return _is_readable(text) and _is_short(text)
+
+
 def _fit(text: str, key: str) -> str:
-    if not text or (not (text.isascii() and text.isprintable()) and _UNFIT.search(text)):
+    if not _is_readable(text):
         raise InvalidRequest(f"“{key}” must not be empty, and hold no control characters")
-    if len(text) > MAX_NAMES or not (text.isascii() or len(text.encode()) <= MAX_NAMES):
+    if not _is_short(text):
         raise _too_long()
     return text
+
+
+def _is_readable(text: str) -> bool:
+    return bool(text) and ((text.isascii() and text.isprintable()) or not _UNFIT.search(text))
+
+
+def _is_short(text: str) -> bool:
+    return len(text) <= MAX_NAMES and (text.isascii() or len(text.encode()) <= MAX_NAMES)
 
 
 def _too_long() -> InvalidRequest:
@@ -279,6 +292,8 @@ def _check_key(key: str) -> None:
         raise InvalidRequest(f"a key is longer than {MAX_KEY} characters")
     if _UNFIT.search(key):
         raise InvalidRequest("a key holds control characters or half a character")
+    if key == "__proto__":
+        raise InvalidRequest("a key is __proto__: in JavaScript its members may count as the object's own")
     meant = _MEANT.get(_fold(key))
     if meant is not None and meant != key:
         raise InvalidRequest(f"a key is another spelling of {meant}")
@@ -355,7 +370,7 @@ def _check_utf_8(body: bytes) -> None:
         raise InvalidRequest("the body is not UTF-8") from None
 
 
-def _without_lone_surrogates(body: bytes) -> bytes:
+def without_lone_surrogates(body: bytes) -> bytes:
     """Return the body with each escaped half of a surrogate pair as U+FFFD, which no key or name may hold.
 
     JavaScript writes such halves, and many readers take them: they may stand where nothing is decided.

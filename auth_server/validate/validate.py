@@ -26,7 +26,9 @@ from auth_server.identity.credentials import credential, without_ours
 from auth_server.model import AuthMethod, Target
 from auth_server.policy import grants
 from auth_server.policy.decision import Denied
-from auth_server.validate import browser, message, request, responses
+from auth_server.validate import browser, message, request, responses, way
+from auth_server.validate.responses import Answer
+from auth_server.validate.sessions import Sessions, principal
 
 if TYPE_CHECKING:
     from auth_server.config.settings import Settings
@@ -37,13 +39,13 @@ if TYPE_CHECKING:
     from auth_server.policy.watcher import PolicyFile
     from auth_server.validate.message import Message
     from auth_server.validate.request import Question
-    from auth_server.validate.responses import Answer, HeaderPairs
+    from auth_server.validate.responses import HeaderPairs
 
 log = logging.getLogger("auth_server")
 
 # Per worker.
 SENDERS_BYTES = 16 * 1024 * 1024
-DECISIONS_BYTES = 4 * 1024 * 1024
+ALLOWED_BYTES = 4 * 1024 * 1024
 
 # What differs from one request of a client to its next, and is read at each or not at all.
 _CHANGING = frozenset(
@@ -68,6 +70,7 @@ class Sender:
 
     question: Question
     known: Known
+    principal: str
     headers: HeaderPairs
 
     @property
@@ -85,7 +88,7 @@ class Caller(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class AllowedCall:
     """A call that a policy allows to all who have certain rights, and the headers that tell of it."""
 
     headers: HeaderPairs
@@ -103,11 +106,14 @@ class Validator:
     def __init__(self, settings: Settings, identifier: Identifier, policy_file: PolicyFile) -> None:
         self._gateway_url = settings.gateway_url
         self._issuer = settings.pools[0].issuers[0]
+        self._filter_lists = settings.filter_lists
+        self._own_pool = settings.pools[0].id if len(settings.pools) == 1 else ""
+        self._sessions = Sessions(settings.session_keys)
         self._site = request.Site.of(settings.gateway_url, settings.allowed_hosts)
         self._identifier = identifier
         self._policy_file = policy_file
-        self._senders: Cache[bytes, Sender] = Cache(SENDERS_BYTES)
-        self._decisions: Cache[_Rights, Decision] = Cache(DECISIONS_BYTES)
+        self._senders: Cache[tuple[bytes, str], Sender] = Cache(SENDERS_BYTES)
+        self._allowed: Cache[_Rights, AllowedCall] = Cache(ALLOWED_BYTES)
 
     async def caller(self, raw: RawHeaders, *, now: float, listener: str = "") -> Caller | Answer:
         """Return who asks, by the headers alone, or the answer that refuses them. Never raises.
@@ -116,11 +122,30 @@ class Validator:
         """
         headers = Headers(raw)
         try:
-            sender = await self._sender(headers, now, listener)
+            while (sender := self._sender(headers, now, listener)) is None:
+                await self._identifier.find_key(credential(headers))
             identity = await self._identifier.now(sender.known, now=now)
         except Exception as error:  # noqa: BLE001 - whatever cannot be judged is not let through
             return self._refused(error, headers, now=now)
         return Caller(headers, sender, identity)
+
+    def caller_at_once(self, raw: RawHeaders, *, now: float, listener: str = "") -> Caller | Answer | None:
+        """Return what `caller` does, None where somebody has to be waited for. Never raises."""
+        headers = Headers(raw)
+        try:
+            sender = self._sender(headers, now, listener)
+            identity = None if sender is None else self._identifier.now_at_once(sender.known)
+        except Exception as error:  # noqa: BLE001 - see above
+            return self._refused(error, headers, now=now)
+        return None if sender is None or identity is None else Caller(headers, sender, identity)
+
+    def answer(self, path: str, caller: Caller | Answer, body: bytes, *, now: float) -> Answer:
+        """Return the answer to a question at one of /validate's two paths. Never raises."""
+        if isinstance(caller, Answer):
+            return caller
+        if path == contract.VALIDATE_HEADERS:
+            return self.welcome(caller, now=now)
+        return self.judge(caller, body, now=now)
 
     def welcome(self, caller: Caller, *, now: float) -> Answer:
         """Answer whether this caller may send anything: that takes a grant on the server. Never raises."""
@@ -141,31 +166,33 @@ class Validator:
                 rpc_id = envelope.id
                 asked = message.describe(envelope)
             request.compare(caller.sender.question, asked)
-            return self._decided(caller, asked)
+            return self._decided(caller, asked, rpc_id)
         except Exception as error:  # noqa: BLE001 - see above
             return self._refused(error, caller.headers, now=now, rpc_id=rpc_id, asked=asked)
 
-    def known(self, raw: RawHeaders, *, now: float) -> Caller | None:
-        """Return who asks, where these headers were read before and nobody has to be waited for, or None."""
-        headers = Headers(raw)
-        sender = self._senders.get(headers.digest(without=_CHANGING))
-        if sender is None:
-            return None
-        identity = self._identifier.at_once(sender.known, now=now)
-        return None if identity is None else Caller(headers, sender, identity)
+    def _sender(self, headers: Headers, now: float, listener: str) -> Sender | None:
+        """Read the headers, unless the same ones were read before, from whom they still prove to come.
 
-    async def _sender(self, headers: Headers, now: float, listener: str) -> Sender:
-        """Read the headers, unless the same ones were read before, from whom they still prove to come."""
-        digest = headers.digest(without=_CHANGING)
-        sender = self._senders.get(digest)
+        None where the key that proves it has to be waited for.
+        """
+        same = headers.digest(without=_CHANGING), listener
+        sender = self._senders.get(same)
         if sender is None or not self._identifier.still_holds(sender.known, now=now):
             question = request.read(headers, self._site, listener=listener)
-            known = await self._identifier.verified(credential(headers), headers, now=now)
+            known = self._identifier.verified_at_once(credential(headers), headers, now=now)
+            if known is None:
+                return None
             browser.check(headers, known.identity.method)
             cognito_claims.check_resource(known.identity, self._gateway_url, question.server)
+            pool = known.token.pool.id if known.token else self._own_pool
+            who = principal(known.identity, pool)
             told = [*responses.caller_headers(known.identity), *_for_backend(headers)]
-            sender = Sender(question, known, told)
-            self._senders.put(digest, sender)
+            sealed = headers.get(contract.MCP_SESSION_ID)
+            if sealed is not None:
+                session = self._sessions.open(who, question.server, sealed)
+                told.append((contract.BACKEND_SESSION, session.encode()))
+            sender = Sender(question, known, who, told)
+            self._senders.put(same, sender)
         return sender
 
     def _check_path(self, caller: Caller) -> None:
@@ -174,14 +201,19 @@ class Validator:
             self._decided(caller, message.NOTHING)
             raise NotHere(_NO_MCP_PATH, code=ErrorCode.PATH_UNKNOWN)
 
-    def _decided(self, caller: Caller, asked: Message) -> Answer:
+    def _decided(self, caller: Caller, asked: Message, rpc_id: str = "") -> Answer:
         sender, identity, policy = caller.sender, caller.identity, self._policy_file.policy
         rights = (sender.question.server, asked, identity.scopes, identity.groups, policy.digest)
-        decision = self._decisions.get(rights)
-        if decision is None:
-            decision = _decide(policy, identity, sender.question.server, asked)
-            self._decisions.put(rights, decision)
-        return responses.allowed(sender.headers, decision.headers)
+        call = self._allowed.get(rights)
+        if call is None:
+            call = _decide(policy, identity, sender.question.server, asked)
+            self._allowed.put(rights, call)
+        over = way.way_of(sender.question, asked, filter_lists=self._filter_lists)
+        if over is None:
+            return responses.allowed(sender.headers, call.headers)
+        server, method = sender.question.server, asked.method or ""
+        ticket = way.Ticket(over, server, sender.principal, identity, method, rpc_id)
+        return responses.allowed(sender.headers, [*call.headers, (contract.RELAY, way.write(ticket))])
 
     def _refused(
         self,
@@ -241,7 +273,7 @@ class Validator:
         return f"{self._gateway_url}{contract.LOGIN}?redirect={quote(here, safe='', encoding='latin-1')}"
 
 
-def _decide(policy: Policy, identity: Identity, server: str, asked: Message) -> Decision:
+def _decide(policy: Policy, identity: Identity, server: str, asked: Message) -> AllowedCall:
     """Judge the call; raises Forbidden with the scope that would help, where a token could carry one."""
     target = Target(server, asked.method, asked.names)
     scopes = policy.effective_scopes(identity)
@@ -259,7 +291,7 @@ def _decide(policy: Policy, identity: Identity, server: str, asked: Message) -> 
         *identity.groups,
         *(value for _, value in headers),
     ]
-    return Decision(headers, 1000 + sum(map(len, texts)) + 60 * len(texts))
+    return AllowedCall(headers, 1000 + sum(map(len, texts)) + 60 * len(texts))
 
 
 def _scope_to_ask_for(policy: Policy, identity: Identity, target: Target) -> str:

@@ -99,9 +99,7 @@ def open_session(web: Web, request: WebRequest, person: cognito_claims.Person) -
 
 def _mint(web: Web, person: cognito_claims.Person, *, now: float) -> str:
     known = person.identity
-    session = session_cookie.Session(
-        known.username, known.groups, secrets.token_urlsafe(16), known.email, person.name
-    )
+    session = session_cookie.Session.of(known, name=person.name, sid=secrets.token_urlsafe(16))
     mapped = tuple(group for group in known.groups if group in web.policy_file.policy.groups)
     # A group that scopes.yml does not know grants nothing: it is what is left out where not all fit.
     for fitting in (session, replace(session, groups=mapped)):

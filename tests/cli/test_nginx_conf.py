@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.command import Command
 
-SIDECARS = ("--sidecar", "unix:/run/1.sock", "--sidecar", "127.0.0.1:8001")
+SIDECARS = ("--sidecar", "unix:/run/1.sock", "--sidecar", "127.0.0.1:8001", "--inner", "unix:/run/inner.sock")
 LARGE = "client_max_body_size 524288;"
 
 

@@ -97,6 +97,7 @@ def test_a_store_that_is_down(command: Command) -> None:
     assert "pass-word" not in line
 
 
+@pytest.mark.usefixtures("short_waits_for_a_file")
 def test_a_store_that_somebody_holds(command: Command) -> None:
     """A file that is locked for longer than one waits is a failure, and nothing is kept of it."""
     path = command.folder / "store/revocations.sqlite"

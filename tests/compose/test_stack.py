@@ -33,7 +33,7 @@ echo '== mounts'; cat /proc/mounts
 echo '== shown'; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' '\\n'
 echo '== settings'; cat /run/demo/.env
 echo '== written'
-for folder in / /etc /usr/bin /opt /var /config /etc/nginx/gateway /run/demo /run/mcp /run/auth-server \
+for folder in / /etc /usr/bin /opt /var /config /etc/nginx/gateway /run/demo /run/mcp /run/auth-server /run/inner \
               /var/lib/auth-server /tmp; do
     [ -d "$folder" ] && touch "$folder/t" && rm "$folder/t" && echo "$folder"
 done
@@ -138,7 +138,7 @@ def test_file_systems_are_read_only(look: Look, service: str) -> None:
     """Nothing can be written but scratch space in memory, and what each part hands to the others."""
     replica = {"/run/auth-server", "/var/lib/auth-server"}
     own = {"cognito": {"/run/demo"}, "currenttime": {"/run/mcp"}, "fininfo": {"/run/mcp"}}
-    own |= {"auth-server": replica, "auth-server-2": replica}
+    own |= {"nginx": {"/run/inner"}, "auth-server": replica, "auth-server-2": replica}
     assert set(look[service]["written"].split()) == {"/tmp"} | own.get(service, set())
     mounts = [line.split() for line in look[service]["mounts"].splitlines()]
     (root,) = (mount for mount in mounts if mount[1] == "/")

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 import auth_server
 from auth_server.config import values
-from auth_server.config.settings import SETTINGS, Setting, Settings, environment, some_settings
+from auth_server.config.settings import (
+    PROCESS_KEY,
+    SETTINGS,
+    Setting,
+    Settings,
+    environment,
+    share_process_key,
+    some_settings,
+)
 from auth_server.errors import ConfigurationError, Mistake
 from auth_server.model import Pool
 
@@ -63,6 +71,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         allowed_hosts=(),
         max_body_size=4 * 1024 * 1024,
         revocation_url="",
+        filter_lists=True,
+        stream_max_age=None,
         log_format="",
         log_level="info",
         jwks_refresh=300,
@@ -82,10 +92,15 @@ def test_settings_made_by_hand_have_the_same_defaults() -> None:
 def test_the_table_gives_the_defaults_that_are_used() -> None:
     """What the table says is what an empty environment gets: a value, or a word for what has none."""
     words = {"required", "required for sign-in", "required where sessions are used", "none", "never"}
-    words |= {"the pool's prefix", "from the pool's discovery document", "both forms that AWS documents"}
+    words |= {
+        "the credential's life",
+        "the pool's prefix",
+        "from the pool's discovery document",
+        "both forms that AWS documents",
+    }
     words |= {"the issuer's /.well-known/jwks.json", "sqlite in the state folder", "json outside a terminal"}
     values = {row.name: row.default for row in SETTINGS if row.default not in words}
-    assert len(values) == 9
+    assert len(values) == 10
     for name, default in values.items():
         assert read(**{name: default}) == read(), name
 
@@ -103,7 +118,7 @@ def test_the_table_names_every_setting_that_is_read(monkeypatch: pytest.MonkeyPa
     names = {row.name for row in SETTINGS}
     assert len(names) == len(SETTINGS)
     state_folder = {"STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"}
-    assert asked == names | {f"{name}_FILE" for name in names} | state_folder
+    assert asked == names | {f"{name}_FILE" for name in names} | state_folder | {PROCESS_KEY}
 
 
 @pytest.mark.parametrize(
@@ -129,6 +144,25 @@ def test_the_table_names_every_setting_that_is_read(monkeypatch: pytest.MonkeyPa
 def test_the_state_folder(environ: dict[str, str], url: str) -> None:
     """Revocations are kept where systemd says, else in the user's own folder for state."""
     assert read(**environ).revocation_url == url
+
+
+def test_what_seals_sessions() -> None:
+    """SECRET_KEY's keys; without it, a key of this run, another each time."""
+    assert read().session_keys == (GOOD_KEY,)
+    found = [read(SECRET_KEY="-", COGNITO_CLIENT_ID="-", COGNITO_ALLOWED_CLIENT_IDS="a") for _ in range(2)]
+    assert found[0].session_keys != found[1].session_keys
+    assert len(found[0].session_keys[0]) == 64
+
+
+def test_processes_of_one_run_share_what_seals_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the environment, and only where SECRET_KEY is not set."""
+    monkeypatch.setattr(os, "environ", {})
+    share_process_key(read())
+    assert os.environ == {}
+    alone = Settings.from_environ({"COGNITO_USER_POOL_ID": POOL})
+    share_process_key(alone)
+    again = Settings.from_environ(dict(os.environ) | {"COGNITO_USER_POOL_ID": POOL})
+    assert again.session_keys == alone.session_keys
 
 
 def test_secrets_do_not_show_in_representations() -> None:
@@ -697,6 +731,7 @@ def test_only_one_place_reads_the_environment() -> None:
 UNTOLD = {
     "none",
     "never",
+    "the credential's life",
     "required",
     "required for sign-in",
     "required where sessions are used",

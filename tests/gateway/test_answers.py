@@ -95,10 +95,10 @@ def test_a_backend_does_not_steer_by(door: Door, name: str) -> None:
     """The header is not there, however it is written and how often; the answer itself is."""
     for status in ("200 OK", "404 Not Found", "500 Oops"):
         lines = (f"{name}: {HOSTILE[name]}", f"{name.upper()}: again", f"{name.lower()}:")
-        answer = answered(door, *lines, "Mcp-Session-Id: s-1", status=status)
+        answer = answered(door, *lines, "X-Own: s-1", status=status)
         assert (answer.status, answer.json()) == (int(status[:3]), {"mine": True})
         assert answer.every(name) == []
-        assert answer.header("Mcp-Session-Id") == "s-1"
+        assert answer.header("X-Own") == "s-1"
 
 
 @pytest.mark.parametrize("name", [*contract.NEVER_RETURNED, "X-Accel-Redirect", "X-Accel-Buffering"])

@@ -316,7 +316,6 @@ def test_upgrades_are_not_passed_on(door: Door) -> None:
         ("tracestate", "a=b"),
         ("Last-Event-ID", "event-7"),
         ("MCP-Protocol-Version", "2025-11-25"),
-        ("Mcp-Session-Id", "abc"),
         ("Mcp-Param-City", "=?base64?w7xseQ==?="),
         ("Accept", "application/json, text/event-stream"),
         ("User-Agent", "a client"),

@@ -127,7 +127,7 @@ def test_what_a_person_would_write_for_servers() -> None:
 
 def test_what_depends_on_settings() -> None:
     """Every sidecar is asked within the same request; the buffer holds a message and its framing."""
-    listener = Listener("127.0.0.1:8080", ("a:1", "b:2"), "/ca.pem", "off")
+    listener = Listener("127.0.0.1:8080", ("a:1", "b:2"), "unix:/inner.sock", "/ca.pem", "off")
     written = nginx.gateway_conf(listener, Settings(pools=(), max_body_size=1000))
     assert re.findall(r"server (\S+) max_fails=0;", written) == ["a:1", "b:2"]
     for line in (

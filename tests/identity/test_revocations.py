@@ -251,6 +251,7 @@ async def test_two_workers_put_back_what_each_knows(store: Store) -> None:
         assert [ended(worker, who("s", name)) for name in "abc"] == [True, True, False]
 
 
+@pytest.mark.usefixtures("short_waits_for_a_file")
 async def test_a_store_that_can_be_read_and_not_written(store: Store, tmp_path: Path) -> None:
     """What could not be put back is tried again, and meanwhile the state says that it is not written."""
     worker = store.worker(EVERY_LOOK)

@@ -48,6 +48,14 @@ def sign(payload: object, *, key: str = KEY, salt: str = "mcp-gateway-session", 
     return str(serializer.dumps(payload))
 
 
+def test_what_cognito_says_of_a_user_is_in_the_session() -> None:
+    """All that the cookie has room for, and the session's own id and name."""
+    user = Identity(
+        AuthMethod.JWT, NOW, "ada", "ada@example.com", groups=("readers", "a, b"), session_id="jti"
+    )
+    assert Session.of(user, name="Ada", sid="sid-1") == ADA
+
+
 def test_a_session_comes_back() -> None:
     """What was minted is verified, with the session's id and its end."""
     assert verify(session_cookie.mint(ADA, [KEY], now=NOW)) == Identity(

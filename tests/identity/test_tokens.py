@@ -37,8 +37,17 @@ pytestmark = pytest.mark.anyio
 Way = Callable[[Tokens, str], Awaitable[Identity | Person | VerifiedToken]]
 
 NONCE = "n" * 43
+
+
+async def verified(tokens: Tokens, raw: str) -> VerifiedToken:
+    """Verify the token, and wait for its key if that is not here."""
+    while (found := tokens.verify(raw, now=NOW)) is None:
+        await tokens.find_key(raw)
+    return found
+
+
 WAYS: dict[str, Way] = {
-    "/validate": lambda tokens, raw: tokens.verify(raw, now=NOW),
+    "/validate": verified,
     "POST /session with Authorization": lambda tokens, raw: tokens.person(raw, now=NOW),
     "POST /session with an ID token": lambda tokens, raw: tokens.person(raw, now=NOW, is_id=True),
     "the callback of a sign-in": lambda tokens, raw: tokens.signed_in(raw, SignIn(NONCE), now=NOW),
@@ -138,16 +147,16 @@ async def test_max_auth_age_holds_by_every_way(
 async def test_a_token_that_is_bound_to_this_gateway_counts(tokens: Tokens) -> None:
     """Bound to GATEWAY_URL or a path below it (RFC 8707), and to no other place."""
     for resource in (GATEWAY_URL, f"{GATEWAY_URL}/time/mcp"):
-        found = await tokens.verify(mint("access", {"aud": resource}), now=NOW)
+        found = await verified(tokens, mint("access", {"aud": resource}))
         assert found.identity.resources == (resource,)
     with pytest.raises(Unauthenticated) as caught:
-        await tokens.verify(mint("access", {"aud": "https://other.example"}), now=NOW)
+        await verified(tokens, mint("access", {"aud": "https://other.example"}))
     assert caught.value.code is ErrorCode.INVALID_AUDIENCE
 
 
 async def test_what_was_verified_comes_with_its_key(tokens: Tokens) -> None:
     """So that a key that leaves the set takes its tokens along."""
-    found = await tokens.verify(mint(), now=NOW)
+    found = await verified(tokens, mint())
     assert (found.identity.client_id, found.kid, found.pool) == (AGENT, key("access").kid, POOL)
     assert tokens.still_vouched_for(found)
 
@@ -155,7 +164,7 @@ async def test_what_was_verified_comes_with_its_key(tokens: Tokens) -> None:
 async def test_a_key_that_left_vouches_for_nothing(tmp_path: Path) -> None:
     """What counts is the very key, not its name."""
     sidecar = OfflineSidecar(tmp_path)
-    found = await sidecar.tokens.verify(mint(), now=NOW)
+    found = await verified(sidecar.tokens, mint())
     sidecar.publish("access", "next")
     assert sidecar.tokens.still_vouched_for(found)
     sidecar.publish_set({"keys": [key("other").jwk(kid=found.kid)]})
@@ -167,14 +176,14 @@ async def test_without_keys_nobody_is_called_unknown(tmp_path: Path) -> None:
     sidecar = OfflineSidecar(tmp_path, pools=(POOL, OTHER_POOL))
     raw = mint(changes={"iss": OTHER_ISSUER}, signer=key("theirs"))
     with pytest.raises(Unavailable):
-        await sidecar.tokens.verify(raw, now=NOW)
+        await verified(sidecar.tokens, raw)
     await sidecar.keys.aclose()
 
 
 async def test_only_the_app_client_that_asks_signs_people_in(tokens: Tokens) -> None:
     """Another client whose tokens count on /validate is no answer to this gateway's sign-in, nor to its refresh."""
     others = id_token(aud=AGENT)
-    assert (await tokens.verify(others, now=NOW)).identity.client_id == AGENT
+    assert (await verified(tokens, others)).identity.client_id == AGENT
     for sign_in in (tokens.signed_in(others, SignIn(NONCE), now=NOW), tokens.refreshed(others, now=NOW)):
         with pytest.raises(Unauthenticated) as caught:
             await sign_in
@@ -186,7 +195,7 @@ async def test_only_the_first_pool_signs_people_in(tmp_path: Path) -> None:
     sidecar = OfflineSidecar(tmp_path, pools=(OTHER_POOL, POOL))
     sidecar.publish_set(jwks("theirs"))
     sidecar.publish_set(jwks(), pool=1)
-    assert (await sidecar.tokens.verify(id_token(), now=NOW)).pool is POOL
+    assert (await verified(sidecar.tokens, id_token())).pool is POOL
     for sign_in in (
         sidecar.tokens.signed_in(id_token(), SignIn(NONCE), now=NOW),
         sidecar.tokens.refreshed(id_token(), now=NOW),

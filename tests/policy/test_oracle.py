@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -83,7 +84,8 @@ def may(
     return any(answers)
 
 
-@settings(max_examples=400, deadline=None)
+@pytest.mark.untraced
+@settings(max_examples=4 * settings().max_examples)
 @given(
     FILE,
     st.lists(st.sampled_from([*SCOPES, "stranger"]), max_size=3),

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.anyio
 ONE, TWO = "one/x: []\n", "two/x: []\n"
 BAD = "bad/x: oops\n"
 IN_FORCE_WITHIN = 2.0
+OFTEN = 0.05  # seconds between two looks, where how soon something is seen is not the question
 
 
 @pytest.fixture
@@ -30,17 +31,26 @@ def path(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def watched(path: Path) -> AsyncIterator[PolicyFile]:
-    """Load the file and follow it while the test runs."""
+async def watched(path: Path, **interval: float) -> AsyncIterator[PolicyFile]:
+    """Load the file and follow it while the test runs, as the sidecar does where no interval is given."""
     file = PolicyFile(path)
     file.load_first()
-    task = asyncio.create_task(file.watch())
+    task = asyncio.create_task(file.watch(**interval))
     try:
         yield file
         assert not task.done()
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def watched_often(path: Path) -> AsyncIterator[PolicyFile]:
+    """Follow the file with looks that come fast, each of which reads it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watcher, "CONTENT_SECONDS", OFTEN)
+        async with watched(path, interval=OFTEN) as file:
+            yield file
 
 
 async def test_a_good_edit_is_in_force_within_two_seconds(
@@ -64,11 +74,11 @@ async def test_a_bad_edit_leaves_the_policy_and_says_so_once(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The old policy stays, the mistake is named in the log once, and a correction heals it."""
-    async with watched(path) as file:
+    async with watched_often(path) as file:
         before = file.policy
         path.write_text(BAD)
         await eventually(lambda: file.error is not None)
-        await asyncio.sleep(1.3)  # more than one look at the file: nothing may come of it
+        await asyncio.sleep(8 * OFTEN)  # more than one look at the file: nothing may come of it
         assert file.policy is before
         assert file.error == (
             "scopes.yml:1: the scope bad/x must be a list of grants, not the text oops; [] grants nothing"
@@ -83,11 +93,11 @@ async def test_a_bad_edit_leaves_the_policy_and_says_so_once(
 
 async def test_a_file_that_goes_away_changes_nothing(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Deleting the file keeps the policy and is said once; when it comes back the same, all is well again."""
-    async with watched(path) as file:
+    async with watched_often(path) as file:
         path.unlink()
         await eventually(lambda: file.error is not None)
         assert "does not exist" in (file.error or "")
-        await asyncio.sleep(1.3)  # more than one look at the file: nothing may come of it
+        await asyncio.sleep(8 * OFTEN)  # more than one look at the file: nothing may come of it
         assert len(caplog.records) == 1
         assert "one/x" in file.policy.scopes
         path.write_text(ONE)
@@ -96,7 +106,7 @@ async def test_a_file_that_goes_away_changes_nothing(path: Path, caplog: pytest.
 
 async def test_another_mistake_is_named_in_its_turn(path: Path) -> None:
     """The last failure is the one that is shown, also when an earlier text returns."""
-    async with watched(path) as file:
+    async with watched_often(path) as file:
         path.write_text(BAD)
         await eventually(lambda: "oops" in (file.error or ""))
         path.unlink()
@@ -149,7 +159,7 @@ async def test_a_file_half_written_is_not_believed(path: Path, monkeypatch: pyte
         judged.append(text)
         return parse(text, source=source)
 
-    async with watched(path) as file:
+    async with watched_often(path) as file:
         monkeypatch.setattr(scopes_file, "read", lambda _: next(texts, final))
         monkeypatch.setattr(scopes_file, "parse", noting)
         await eventually(lambda: "three/x" in file.policy.scopes)
@@ -158,10 +168,10 @@ async def test_a_file_half_written_is_not_believed(path: Path, monkeypatch: pyte
 
 async def test_a_touched_file_is_not_loaded_again(path: Path) -> None:
     """The same text is the same policy."""
-    async with watched(path) as file:
+    async with watched_often(path) as file:
         before = file.policy
         path.touch()
-        await asyncio.sleep(1.3)  # more than one look at the file: nothing may come of it
+        await asyncio.sleep(8 * OFTEN)  # more than one look at the file: nothing may come of it
         assert file.policy is before
 
 
@@ -173,7 +183,7 @@ async def test_the_watch_survives_what_nobody_expected(
     def broken(_: Path) -> str:
         raise RuntimeError("with a secret")
 
-    async with watched(path) as file:
+    async with watched_often(path) as file:
         with monkeypatch.context() as patch:
             patch.setattr(scopes_file, "read", broken)
             path.write_text(TWO)
@@ -194,7 +204,7 @@ async def test_the_loop_stays_free_while_a_file_is_parsed(
         return parse(text, source=source)
 
     monkeypatch.setattr(scopes_file, "parse", noted)
-    async with watched(path) as file:
+    async with watched_often(path) as file:
         path.write_text(TWO)
         await eventually(lambda: "two/x" in file.policy.scopes)
     assert threads[-1] != threading.get_ident()

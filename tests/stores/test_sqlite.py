@@ -109,6 +109,7 @@ async def test_a_file_of_another_version(file: Place) -> None:
         await file.open().add([session("a")])
 
 
+@pytest.mark.usefixtures("short_waits_for_a_file")
 async def test_a_file_that_is_held(file: Place) -> None:
     """Reading goes on while somebody writes; a writer waits, and fails when it takes too long."""
     store = file.open()
@@ -124,6 +125,7 @@ async def test_a_file_that_is_held(file: Place) -> None:
     assert (await new_names(store, None))[0] == ["a", "c"]
 
 
+@pytest.mark.usefixtures("short_waits_for_a_file")
 async def test_a_start_while_the_file_is_held(file: Place) -> None:
     """What may pass is no mistake in the settings."""
     file.open().prepare()

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 import uvicorn
 
+from support.prompt_server import PromptServer
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -49,12 +51,12 @@ def serving(make_app: Callable[[str], ASGIApp], lifespan: Literal["on", "off"] =
         make_app(base), log_level="warning", access_log=False, ws="none", lifespan=lifespan
     )
     config.timeout_graceful_shutdown = 1
-    server = uvicorn.Server(config)
+    server = PromptServer(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
         yield base
     finally:
-        server.should_exit = True
+        server.end()
         thread.join()
         listener.close()

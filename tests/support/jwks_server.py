@@ -8,6 +8,7 @@ import gzip
 import json
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from auth_server.model import Pool
@@ -69,20 +70,24 @@ class JwksServer:
 
     def _whole(self, fault: str) -> bytes:
         answer = reply("200 OK", json.dumps(self.document).encode())
+        if fault == "gzip":
+            return reply("200 OK", bomb(), "Content-Encoding: gzip\r\n")
         html = b"<!doctype html><title>Welcome</title>"
         answers = {
             "": answer,
             "close": b"",
             "half": answer[:-20],
             "not HTTP": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
-            "gzip": reply("200 OK", BOMB, "Content-Encoding: gzip\r\n"),
             "redirect": reply("302 Found", b"", f"Location: {self.url}?again\r\n"),
             "HTML": reply("200 OK", html, "Content-Type: text/html\r\n"),
         }
         return answers[fault] if fault in answers else reply(fault, b'{"message": "fault"}')
 
 
-BOMB = gzip.compress(b" " * 30_000_000)
+@cache
+def bomb() -> bytes:
+    """Return 30 MB as few bytes."""
+    return gzip.compress(b" " * 30_000_000)
 
 
 async def trickle(writer: asyncio.StreamWriter, header: bytes, parts: list[bytes], pause: float = 0) -> None:

@@ -19,6 +19,8 @@ from auth_server.config.settings import Settings
 from auth_server.protocol import Protocol
 from support.cognito import AGENT, CLIENT, POOL, jwks
 from support.jwks_server import JwksServer
+from support.plain_http import NO_CERTIFICATES
+from support.prompt_server import PromptServer
 from support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -145,25 +147,18 @@ async def running(folder: Path, *, fault: str = "", **changes: str) -> AsyncIter
             http=Protocol,
             ws="none",
         )
-        uvicorn_server = _Server(config)
+        uvicorn_server = PromptServer(config)
         task = asyncio.create_task(uvicorn_server.serve(sockets=[listener]))
         try:
             await eventually(lambda: uvicorn_server.started)
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            async with httpx.AsyncClient(base_url=url) as client:
+            async with httpx.AsyncClient(base_url=url, verify=NO_CERTIFICATES) as client:
                 if not fault:
                     while (await client.get("/readyz")).status_code != 200:
                         await asyncio.sleep(0.01)
                 yield Sidecar(client, endpoint, scopes_file)
         finally:
-            uvicorn_server.should_exit = True
+            uvicorn_server.end()
             await task
             endpoint.release.set()
             server.close()
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Any:
-        """Leave the signals to pytest."""
-        yield

@@ -56,7 +56,7 @@ def test_half_a_character_among_millions_of_backslashes_takes_no_more_memory_tha
 )
 def test_halves_of_surrogate_pairs_are_told_from_what_only_looks_like_one(text: str, whole: str) -> None:
     """A backslash that is itself escaped begins no escape, and a pair is one character."""
-    assert message._without_lone_surrogates(text.encode()) == whole.encode()
+    assert message.without_lone_surrogates(text.encode()) == whole.encode()
 
 
 def test_keys_are_not_compared_letter_by_letter_without_end() -> None:

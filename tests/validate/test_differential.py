@@ -16,6 +16,8 @@ from auth_server.validate import message
 if TYPE_CHECKING:
     from support.json_readers import Reader
 
+pytestmark = pytest.mark.untraced
+
 
 @pytest.fixture(scope="module")
 def every_reader() -> dict[str, Reader]:

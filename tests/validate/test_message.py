@@ -345,6 +345,14 @@ def test_keys_hold_no_controls_and_no_half_characters(character: str) -> None:
         refused(rpc(COMPLETE, {"ref": {"type": "ref/prompt", "name": "x", key: 1}}))
 
 
+def test_no_object_that_decides_lends_members_to_javascript() -> None:
+    """Object.assign makes what stands under __proto__ count where the object itself says nothing."""
+    proto = {"__proto__": {"notifications": {"resourceSubscriptions": ["a"]}}}
+    assert "__proto__" in refused(rpc(LISTEN, proto))
+    assert "__proto__" in refused(rpc(LISTEN, {"notifications": proto}))
+    assert "__proto__" in refused(rpc("ping") | proto)
+
+
 @pytest.mark.parametrize("name", ["", None, 5, True, ["now"], {"a": 1}])
 def test_a_name_is_a_text(name: Any) -> None:
     """And not an empty one."""

@@ -7,6 +7,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
+import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
@@ -172,7 +173,8 @@ def whole(value: Any) -> Any:
     )
 
 
-@settings(max_examples=1000)
+@pytest.mark.untraced
+@settings(max_examples=10 * settings().max_examples)
 @given(BODIES)
 @example(b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"now","name\\u0000":"evil"}}')
 @example(b'{"jsonrpc":"2.0","id":1,"method":"ping","method\\u0000":"tools/call"}')
@@ -230,7 +232,8 @@ def test_what_an_honest_client_writes_passes(body: bytes) -> None:
 # ------------------------------------------------------------------------- the small path and the careful one
 
 
-@settings(max_examples=1000)
+@pytest.mark.untraced
+@settings(max_examples=10 * settings().max_examples)
 @given(BODIES)
 @example(b"{}")
 @example(b'{"a":1,"a":1}')

@@ -10,6 +10,7 @@ from support.cognito import AGENT, CLIENT, NOW, POOL, jwks, mint
 from support.sidecar import GATEWAY_URL, SCOPES, SECRET_KEY
 
 from auth_server.config.settings import Settings
+from auth_server.contract import VALIDATE
 from auth_server.headers import Headers
 from auth_server.identity.identify import Identifier
 from auth_server.identity.jwks import usable_keys
@@ -17,11 +18,12 @@ from auth_server.identity.keys import Keys
 from auth_server.identity.tokens import Tokens
 from auth_server.policy.watcher import PolicyFile
 from auth_server.validate import validate
-from auth_server.validate.responses import Answer
 from auth_server.validate.validate import Validator
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from auth_server.validate.responses import Answer
 
 BODY = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"now"}}'
 
@@ -50,7 +52,7 @@ class Asked:
         """Let the pool's set hold these keys."""
         self.keys._sets[0]._succeeded(usable_keys(jwks(*names))[0], [])
 
-    def ask(self, now: float = NOW, **changes: str) -> Answer:
+    def ask(self, now: float = NOW, listener: str = "", **changes: str) -> Answer:
         """Ask with the usual headers, these in their place or beside them."""
         usual = {
             "host": "gw.example",
@@ -60,11 +62,12 @@ class Asked:
         usual |= {"x-mcp-server": "time", "x-original-method": "POST", "x-original-uri": "/time/mcp"}
         sent = usual | {name.replace("_", "-"): value for name, value in changes.items()}
         raw = [(name.encode(), value.encode()) for name, value in sent.items()]
-        return asyncio.run(self._answer(raw, now))
+        return asyncio.run(self._answer(raw, now, listener))
 
-    async def _answer(self, raw: list[tuple[bytes, bytes]], now: float) -> Answer:
-        caller = self.validator.known(raw, now=now) or await self.validator.caller(raw, now=now)
-        return caller if isinstance(caller, Answer) else self.validator.judge(caller, BODY, now=now)
+    async def _answer(self, raw: list[tuple[bytes, bytes]], now: float, listener: str) -> Answer:
+        caller = self.validator.caller_at_once(raw, now=now, listener=listener)
+        caller = caller or await self.validator.caller(raw, now=now, listener=listener)
+        return self.validator.answer(VALIDATE, caller, BODY, now=now)
 
 
 @pytest.fixture
@@ -149,3 +152,10 @@ def test_what_is_remembered_of_headers_is_bounded(tmp_path: Path, monkeypatch: p
     for number in range(40):
         assert asked.ask(authorization=token, x_other=str(number)).status == 200
     assert 0 < len(asked.validator._senders) < 30
+
+
+def test_headers_count_for_the_listener_that_took_them(asked: Asked) -> None:
+    """A name of loopback is this gateway's on loopback alone, whoever asked so there before."""
+    sent: dict[str, Any] = {"authorization": f"Bearer {mint()}", "host": "localhost"}
+    assert asked.ask(listener="127.0.0.1", **sent).status == 200
+    assert code(asked.ask(listener="192.0.2.7", **sent)) == "REQUEST_INVALID"

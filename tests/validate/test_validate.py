@@ -653,12 +653,12 @@ async def test_what_is_remembered_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long: int
 ) -> None:
     """Calls that are never made again push each other out, the longer the sooner."""
-    monkeypatch.setattr(validate, "DECISIONS_BYTES", 30_000)
+    monkeypatch.setattr(validate, "ALLOWED_BYTES", 30_000)
     offline = OfflineSidecar(tmp_path)
     for number in range(40):
         tool = "get_" + str(number) * long
         assert await told(offline, bearer(), "x-tool-name", tool=tool) == [tool]
-    assert 0 < len(offline.validator._decisions) <= (30 if long == 1 else 10)
+    assert 0 < len(offline.validator._allowed) <= (30 if long == 1 else 10)
 
 
 async def test_the_tools_that_are_listed_are_those_of_the_policy_in_force(offline: OfflineSidecar) -> None:

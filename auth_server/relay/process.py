@@ -1,0 +1,68 @@
+"""The relay's process, kept running beside the sidecar that it belongs to."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+log = logging.getLogger("auth_server")
+
+PAUSE = 0.1  # seconds before it is started again
+MAX_PAUSE = 5.0
+_STOP_LIMIT = 6.0
+_PR_SET_PDEATHSIG = 1
+
+
+@contextlib.contextmanager
+def kept_running(uds: Path, inner: str) -> Iterator[None]:
+    """Run it, again whenever it dies, until the block ends."""
+    command = [sys.executable, "-m", "auth_server.relay", "--uds", str(uds), "--inner", inner]
+    stopping = threading.Event()
+    keeper = threading.Thread(target=_keep, args=(command, stopping), name="relay", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        keeper.join()
+
+
+def _keep(command: list[str], stopping: threading.Event) -> None:
+    pause = PAUSE
+    while not stopping.is_set():
+        process = subprocess.Popen(command, preexec_fn=_die_with_parent)  # noqa: S603, PLW1509 - our own; one call
+        while process.poll() is None and not stopping.wait(0.1):
+            pass
+        if stopping.is_set():
+            _stop(process)
+            return
+        log.error(
+            "died", extra={"fields": {"process": "relay", "exit": process.returncode, "restart_in": pause}}
+        )
+        stopping.wait(pause)
+        pause = min(pause * 2, MAX_PAUSE)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_LIMIT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _die_with_parent() -> None:
+    """On Linux: let the kernel end the relay with the thread that started it, and so with its process."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
