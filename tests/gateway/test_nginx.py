@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import shutil
@@ -154,10 +155,20 @@ def test_nginx_takes_what_is_written(state: Path, names: list[str]) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     written = (state / "gateway.conf").read_text()
-    assert f"server unix:{state}/auth-server.sock max_fails=0;" in written
-    assert f"server unix:{state}/auth-server.relay.sock;" in written
+    assert f"server unix:{state}/run/sidecar.sock max_fails=0;" in written
+    assert f"server unix:{state}/run/sidecar.relay.sock;" in written
     assert f"listen unix:{state}/inner/nginx.sock;" in written
     assert stat.S_IMODE((state / "inner").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(("user", "mode"), [(0, 0o711), (1000, 0o700)])
+def test_nobody_else_reaches_the_relay(
+    state: Path, monkeypatch: pytest.MonkeyPatch, user: int, mode: int
+) -> None:
+    """Its folder is its user's alone, unless nginx's workers run as another."""
+    monkeypatch.setattr(os, "getuid", lambda: user)
+    nginx.write_configuration(state, Plan("127.0.0.1:1", [TIME], Settings(pools=())), "module.so")
+    assert stat.S_IMODE((state / "run").stat().st_mode) == mode
     assert not list(state.glob("*.location"))
 
 
