@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import shutil
@@ -187,6 +188,11 @@ class Plan:
     access_log: str = "/dev/stdout gateway buffer=64k flush=1s"
 
 
+def sidecar_socket(state: Path) -> Path:
+    """Return where the sidecar of `gateway` listens."""
+    return state / "run" / "sidecar.sock"
+
+
 def relay_socket(sidecar: Path) -> Path:
     """Return where the relay of the sidecar at this Unix socket listens."""
     return sidecar.with_suffix(".relay.sock")
@@ -260,7 +266,10 @@ def write_configuration(state: Path, plan: Plan, module: str) -> Path:
     """Write nginx.conf and all that it includes into `state`, and return its path."""
     shutil.copytree(nginx_folder(), state, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.location"))
     (state / "servers.conf").write_text(servers_conf(plan.servers))
-    sidecars = (f"unix:{state}/auth-server.sock",)
+    sidecars = (f"unix:{sidecar_socket(state)}",)
+    # Whoever reaches the relay, or what it sends on to, reaches every MCP server. Started by root, nginx's
+    # workers run as another user, who has to pass.
+    sidecar_socket(state).parent.mkdir(mode=0o700 if os.getuid() else 0o711, exist_ok=True)
     inner_socket(state).parent.mkdir(mode=0o700, exist_ok=True)
     inner = f"unix:{inner_socket(state)}"
     listener = Listener(plan.listen, sidecars, inner, ca_file(), plan.access_log)

@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING
 
 from auth_server.config.settings import PROCESS_KEY
 from auth_server.errors import ConfigurationError, Mistake
-from auth_server.gateway.nginx import Plan, find_nginx, inner_socket, relay_socket, write_configuration
+from auth_server.gateway.nginx import (
+    Plan,
+    find_nginx,
+    inner_socket,
+    relay_socket,
+    sidecar_socket,
+    write_configuration,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -52,7 +59,7 @@ async def run(
         conf = write_configuration(state, plan, module)
         nginx = [binary, "-p", str(state), "-c", str(conf)]
         _test(nginx)
-        uds = state / "auth-server.sock"
+        uds = sidecar_socket(state)
         serve = [
             sys.executable,
             "-m",

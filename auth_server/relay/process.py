@@ -25,7 +25,8 @@ _PR_SET_PDEATHSIG = 1
 
 @contextlib.contextmanager
 def kept_running(uds: Path, inner: str) -> Iterator[None]:
-    """Run it, again whenever it dies, until the block ends."""
+    """Run it, again whenever it dies, until the block ends; SIGTERM ends the block as well."""
+    signal.signal(signal.SIGTERM, _leave)  # uvicorn raises the signal again that has ended it
     command = [sys.executable, "-m", "auth_server.relay", "--uds", str(uds), "--inner", inner]
     stopping = threading.Event()
     keeper = threading.Thread(target=_keep, args=(command, stopping), name="relay", daemon=True)
@@ -35,6 +36,10 @@ def kept_running(uds: Path, inner: str) -> Iterator[None]:
     finally:
         stopping.set()
         keeper.join()
+
+
+def _leave(*_: object) -> None:
+    sys.exit(0)
 
 
 def _keep(command: list[str], stopping: threading.Event) -> None:

@@ -38,6 +38,8 @@ def test_what_is_where(command: Command) -> None:
         "listen 127.0.0.1:9000 default_server;",
         "server unix:/run/1.sock max_fails=0;",
         "server 127.0.0.1:8001 max_fails=0;",
+        "server unix:/run/1.relay.sock;",
+        "listen unix:/run/inner.sock;",
         "proxy_ssl_trusted_certificate /etc/ca.pem;",
         "client_max_body_size 4194304;",
     ):

@@ -95,3 +95,30 @@ def test_a_file_in_the_place_of_the_socket(tmp_path: Path, environ: dict[str, st
     said = f"auth-server: --uds {path}: something else than a socket is there; give another path\n"
     assert (done.returncode, done.stderr) == (2, said)
     assert path.read_text() == "data"
+
+
+def test_the_relay_beside_it(tmp_path: Path, environ: dict[str, str]) -> None:
+    """With --inner it runs too, also where a killed one left its socket, and ends with the sidecar."""
+    path, relay = tmp_path / "sidecar.sock", tmp_path / "sidecar.relay.sock"
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(relay))
+    left.close()
+    with served(tmp_path, environ, "--uds", str(path), "--inner", f"unix:{tmp_path}/inner.sock"):
+        until(lambda: listens(path) and listens(relay), "both listen", seconds=20)
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(relay)), base_url="http://relay") as client:
+            told_nothing = client.get("/time/mcp")
+            assert told_nothing.status_code == 503
+            assert told_nothing.headers["X-Auth-Error"] == "AUTH_UNAVAILABLE"
+    assert not listens(relay)
+
+
+def test_a_relay_needs_a_place_of_its_own(tmp_path: Path, environ: dict[str, str]) -> None:
+    """Beside a socket; without one there is none."""
+    argv = [sys.executable, "-m", "auth_server", "serve", "--inner", "unix:/run/inner.sock"]
+    done = subprocess.run(
+        argv, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stderr) == (
+        2,
+        "auth-server: --inner goes with --uds: the relay listens beside it\n",
+    )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 
@@ -130,6 +132,8 @@ def test_what_depends_on_settings() -> None:
     listener = Listener("127.0.0.1:8080", ("a:1", "b:2"), "unix:/inner.sock", "/ca.pem", "off")
     written = nginx.gateway_conf(listener, Settings(pools=(), max_body_size=1000))
     assert re.findall(r"server (\S+) max_fails=0;", written) == ["a:1", "b:2"]
+    # No sidecar on a socket has no relay either; nginx takes no upstream without a server.
+    assert "upstream gateway_relay {\n    server 127.0.0.1:9 down;" in written
     for line in (
         "listen 127.0.0.1:8080 default_server;",
         "access_log off;",
@@ -168,7 +172,21 @@ def test_nginx_takes_what_is_written(state: Path, names: list[str]) -> None:
         [binary, "-p", str(state), "-c", str(conf), "-t", "-q"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"unix:{state}/auth-server.sock max_fails=0;" in (state / "gateway.conf").read_text()
+    written = (state / "gateway.conf").read_text()
+    assert f"server unix:{state}/run/sidecar.sock max_fails=0;" in written
+    assert f"server unix:{state}/run/sidecar.relay.sock;" in written
+    assert f"listen unix:{state}/inner/nginx.sock;" in written
+    assert stat.S_IMODE((state / "inner").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(("user", "mode"), [(0, 0o711), (1000, 0o700)])
+def test_nobody_else_reaches_the_relay(
+    state: Path, monkeypatch: pytest.MonkeyPatch, user: int, mode: int
+) -> None:
+    """Its folder is its user's alone, unless nginx's workers run as another."""
+    monkeypatch.setattr(os, "getuid", lambda: user)
+    nginx.write_configuration(state, Plan("127.0.0.1:1", [TIME], Settings(pools=())), "module.so")
+    assert stat.S_IMODE((state / "run").stat().st_mode) == mode
     assert not list(state.glob("*.location"))
 
 
