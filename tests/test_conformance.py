@@ -1,4 +1,4 @@
-"""The parts of `make conformance`: its server, what adds a token on the way, and how a run is read and told."""
+"""The parts of `make conformance` and `make clients`: the server, what adds a token, and how a run is read and told."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from conformance import report, suite
 from conformance.forwarder import forwarding, with_token
 from conformance.python_server import full
 from mcp import Client
+from official_clients import verdict
 from support.backend import Backend
 from support.repository import ROOT
 from support.shared_machine import free_port
 
-PACKAGES = ROOT / "tests" / "conformance" / "npm"
+PACKAGES = [ROOT / "tests" / name / "npm" for name in ("conformance", "official_clients")]
 
 
 @pytest.mark.anyio
@@ -75,16 +76,41 @@ def test_a_run_is_read_and_told(tmp_path: Path) -> None:
     assert result.lost == result.unexplained == ["ping: b"]
     page = tmp_path / "page.md"
     page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
-    report.write(page, [result])
+    report.put(page, report.BEGIN, report.END, report.table([result]))
     text = page.read_text()
     assert text.startswith(f"before\n{report.BEGIN}\n| server |")
     assert text.endswith(f"| 2 of 3 | 1 of 2 | 0, 1 | `ping: b` |\n{report.END}\nafter\n")
 
 
-def test_the_packages_are_locked() -> None:
+SEEN: dict[str, object] = {
+    "list": [verdict.GRANTED, verdict.DENIED],
+    "call": "This is a simple text response for testing.",
+    "denied": "image",
+    "progress": [0, 50, 100],
+    "sampling": "LLM response: model",
+    "elicitation": "Hello, u!",
+    "DELETE": True,
+}
+
+
+def test_what_a_client_saw_is_judged() -> None:
+    """Direct nothing is denied; through the gateway the denied tool is neither listed nor called."""
+    direct = verdict.of(SEEN, "legacy", cut=False)
+    assert {name for name, cell in direct.items() if cell != verdict.WORKS} == {"resumption", "subscription"}
+    assert verdict.of(SEEN, "modern", cut=False)["DELETE"] == verdict.ABSENT
+    cut = SEEN | {"list": [verdict.GRANTED], "denied": f"no scope grants tools/call {verdict.DENIED} on full"}
+    assert verdict.Row("one", "legacy", direct, verdict.of(cut, "legacy", cut=True)).lost == []
+    uncut = verdict.Row("one", "legacy", direct, verdict.of(SEEN, "legacy", cut=True))
+    assert uncut.lost == uncut.unexplained == ["list", "denied call"]
+    assert "| one | legacy | yes · no | yes | yes · no |" in verdict.table([uncut])
+    assert set(verdict.of({"error": "it ended"}, "legacy", cut=True).values()) == {"failed: it ended"}
+
+
+@pytest.mark.parametrize("folder", PACKAGES, ids=lambda folder: str(folder.parent.name))
+def test_the_packages_are_locked(folder: Path) -> None:
     """To the byte, and without addresses."""
-    lock = json.loads((PACKAGES / "package-lock.json").read_text())
-    wanted = json.loads((PACKAGES / "package.json").read_text())["dependencies"]
+    lock = json.loads((folder / "package-lock.json").read_text())
+    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
     packages = {name: found for name, found in lock["packages"].items() if name}
     assert all(
         found["integrity"].startswith("sha512-") and "resolved" not in found for found in packages.values()

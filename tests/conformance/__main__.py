@@ -30,7 +30,7 @@ def main() -> int:
                 results.append(report.Result(name, revision, direct, through))
                 print(report.told(results[-1]), flush=True)
     if options.out:
-        report.write(options.out, results)
+        report.put(options.out, report.BEGIN, report.END, report.table(results))
     return 1 if any(result.unexplained for result in results) else 0
 
 

@@ -24,11 +24,17 @@ def forwarding(port: int, to: int, token: str) -> Iterator[None]:
         with contextlib.suppress(OSError, EOFError, asyncio.CancelledError):
             await _pass_on(reader, writer, to, token)
         writer.close()
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            await writer.wait_closed()
 
     async def serve() -> None:
         async with await asyncio.start_server(connected, "127.0.0.1", port):
             ready.set()
             await done.wait()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
@@ -60,6 +66,8 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, t
     finally:
         asked.cancel()
         requests.close()
+        with contextlib.suppress(OSError):
+            await requests.wait_closed()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

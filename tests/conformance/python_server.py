@@ -260,7 +260,14 @@ async def test_trigger_prompt_change(ctx: Anything) -> str:
     return "changed"
 
 
-CHANGES = (test_trigger_tool_change, test_trigger_prompt_change)
+async def test_trigger_resource_change(ctx: Anything) -> str:
+    """Say that a resource is another now, in both eras' ways; the suite does not ask for it, `make clients` does."""
+    await ctx.notify_resource_updated("test://watched-resource")
+    await ctx.session.send_resource_updated("test://watched-resource")
+    return "changed"
+
+
+CHANGES = (test_trigger_tool_change, test_trigger_prompt_change, test_trigger_resource_change)
 
 # -------------------------------------------------------------------------------------- resources and prompts
 

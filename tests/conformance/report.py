@@ -52,11 +52,13 @@ def table(results: list[Result]) -> str:
     return "\n".join([head, "| --- | --- | --- | --- | --- | --- |", *map(_row, results)])
 
 
-def write(page: Path, results: list[Result]) -> None:
-    """Write the table into the page, between its marks."""
-    before, _, rest = page.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n{table(results)}\n{END}{after}")
+def put(page: Path, begin: str, end: str, text: str) -> None:
+    """Write a table into the page, between its marks."""
+    before, found, rest = page.read_text().partition(begin)
+    after = rest.partition(end)[2]
+    if not found:
+        raise ValueError(f"{page} has no {begin}")
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
 def _row(result: Result) -> str:
