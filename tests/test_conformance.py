@@ -103,6 +103,9 @@ def test_what_a_client_saw_is_judged() -> None:
     uncut = verdict.Row("one", "legacy", direct, verdict.of(SEEN, "legacy", cut=True))
     assert uncut.lost == uncut.unexplained == ["list", "denied call"]
     assert "| one | legacy | yes · no | yes | yes · no |" in verdict.table([uncut])
+    assert set(verdict.of({"version": "2025-11-25"}, "modern", cut=True).values()) == {
+        "failed: it speaks 2025-11-25"
+    }
     assert set(verdict.of({"error": "it ended"}, "legacy", cut=True).values()) == {"failed: it ended"}
 
 

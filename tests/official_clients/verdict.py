@@ -10,6 +10,7 @@ FEATURES = (
 )
 GRANTED, DENIED = "test_simple_text", "test_image_content"
 WORKS, ABSENT = "yes", "-"
+VERSIONS = {"legacy": "2025-11-25", "modern": "2026-07-28"}
 STATEFUL = frozenset({"resumption", "DELETE"})  # 2026-07-28 has no sessions
 _SAID = {
     "call": "This is a simple text response for testing.",
@@ -60,6 +61,8 @@ def of(seen: dict[str, object], era: str, *, cut: bool) -> dict[str, str]:
     """Say of each feature whether it works; `cut` where a gateway denies one tool."""
     if "error" in seen:
         return dict.fromkeys(FEATURES, f"failed: {seen['error']}")
+    if seen.get("version", VERSIONS[era]) != VERSIONS[era]:
+        return dict.fromkeys(FEATURES, f"failed: it speaks {seen['version']}")
     return {feature: _works(feature, seen, era, cut=cut) for feature in FEATURES}
 
 

@@ -19,7 +19,7 @@ export async function everything({ client, era, call, listen, heard, terminate }
       return `${error.name}: ${error.message}`;
     }
   };
-  const done = {};
+  const done = { version: client.getNegotiatedProtocolVersion?.() ?? client.transport.protocolVersion };
   done.list = (await client.listTools()).tools.map((tool) => tool.name);
   done.call = await said("test_simple_text");
   done.denied = await said("test_image_content");
