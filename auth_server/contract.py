@@ -118,6 +118,8 @@ SEALED_ENDPOINT = "gateway"
 
 # What nginx tells the relay of the server behind it, by the inner socket alone: its URL in servers.conf.
 BACKEND_URL = b"x-backend-url"
+# What the relay tells nginx: the Mcp-Session-Id that the client gets.
+SEALED_SESSION = b"x-sealed-session"
 
 # -------------------------------------------------------------------------------- what no backend gets to see
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from auth_server import contract
-from auth_server.errors import ErrorCode, Refusal, Unavailable, UpstreamUnavailable
+from auth_server.errors import ErrorCode, Forbidden, Refusal, Unavailable, UpstreamUnavailable
 from auth_server.relay import answers, endpoint, upstream
 from auth_server.relay.lists import LISTS, Rights
 from auth_server.relay.streams import OpenStream, ends_at, over
@@ -48,7 +48,9 @@ _HOP_BY_HOP = {
     b"upgrade",
 }
 _NOT_SENT_ON = frozenset(_HOP_BY_HOP | {contract.RELAY, contract.ACCEPT_ENCODING, contract.HOST})
-_NOT_PASSED_BACK = frozenset(_HOP_BY_HOP | {contract.BACKEND_URL, contract.MCP_SESSION_ID})
+_NOT_PASSED_BACK = frozenset(
+    _HOP_BY_HOP | {contract.BACKEND_URL, contract.MCP_SESSION_ID, contract.SEALED_SESSION}
+)
 
 
 class _Start(NamedTuple):
@@ -141,6 +143,8 @@ class Relay:
 
     async def _pass_back(self, asked: _Asked, exchange: Exchange) -> None:
         ticket, told = asked.ticket, dict(exchange.headers)
+        if not told.get(contract.BACKEND_URL):
+            raise Forbidden(ErrorCode.SERVER_UNKNOWN, "this gateway has no server of that name")
         start = _Start(exchange.status, self._headers(ticket, exchange.headers))
         kind = told.get(contract.CONTENT_TYPE, b"").partition(b";")[0].strip().lower()
         if kind != _EVENTS:
@@ -207,7 +211,7 @@ class Relay:
             sealed = self._sessions.seal(ticket.principal, ticket.server, session)
         except ValueError:
             raise UpstreamUnavailable("the MCP server gave a session's id that MCP does not allow") from None
-        return [*back, (contract.MCP_SESSION_ID, sealed.encode())]
+        return [*back, (contract.SEALED_SESSION, sealed.encode())]
 
 
 def _ticket(headers: HeaderPairs) -> Ticket:
