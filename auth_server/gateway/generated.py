@@ -89,7 +89,12 @@ def _inner() -> Iterator[str]:
     """Yield what the relay sends on through: it knows no MCP server's address."""
     yield f'location ~ "{_SERVER}" {{\n'
     directives = ["proxy_pass $mcp_upstream;", "proxy_request_buffering off;", "error_page 502 504 = @gone;"]
-    directives += [f"add_header {_title(contract.BACKEND_URL)} $mcp_url always;", "include upstream.conf;"]
+    url = _title(contract.BACKEND_URL)
+    directives += [
+        f"proxy_hide_header {url};",
+        f"add_header {url} $mcp_url always;",
+        "include upstream.conf;",
+    ]
     directives += ['if ($mcp_url = "") { return 403; }']
     yield from (f"    {line}" for line in _filled(directives))
     yield "}\nlocation / { return 444; } location @gone { return 444; }\n"
