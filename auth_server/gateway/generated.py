@@ -82,6 +82,11 @@ def _backend() -> Iterator[str]:
     said = {_title(name) for name in (*contract.SAID_BY_NGINX, *contract.TO_NGINX) if name.startswith(b"x-")}
     cleared = sorted({*contract.NEVER_PASSED, *said} - {_title(contract.REQUEST_ID), _title(contract.RELAY)})
     yield from _filled(f'proxy_set_header {title} "";' for title in cleared)
+    yield "# A session's id comes back sealed, from the relay alone.\n"
+    session, sealed = _title(contract.MCP_SESSION_ID), _title(contract.SEALED_SESSION)
+    value = f"$upstream_http_{_underscored(contract.SEALED_SESSION)}"
+    hidden = [f"proxy_hide_header {title};" for title in (session, sealed)]
+    yield from _filled([*hidden, f"add_header {session} {value} always;"])
 
 
 def _answer() -> Iterator[str]:
@@ -97,8 +102,13 @@ def _inner() -> Iterator[str]:
     """Yield what the relay sends on through: it knows no MCP server's address."""
     yield f'location ~ "{_SERVER}" {{\n'
     directives = ["proxy_pass $mcp_upstream;", "proxy_request_buffering off;", "error_page 502 504 = @gone;"]
-    url = "$mcp_scheme://$mcp_host$mcp_base"
-    directives += [f"add_header {_title(contract.BACKEND_URL)} {url} always;", "include upstream.conf;"]
+    url = _title(contract.BACKEND_URL)
+    directives += [
+        f"proxy_hide_header {url};",
+        f"add_header {url} $mcp_backend always;",
+        "include upstream.conf;",
+    ]
+    directives += ['if ($mcp_url = "") { return 403; }']
     yield from (f"    {line}" for line in _filled(directives))
     yield "}\nlocation / { return 444; } location @gone { return 444; }\n"
 
