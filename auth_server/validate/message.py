@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from auth_server import contract
-from auth_server.errors import InvalidRequest
+from auth_server.errors import InvalidParams, InvalidRequest, NoSuchMethod
 from auth_server.model import KIND_OF_METHOD, Kind, Name
 
 if TYPE_CHECKING:
@@ -49,6 +49,11 @@ NAMING_MEMBER = {
     "tasks/result": "taskId",
 }
 _NAMING_MEMBERS = frozenset(NAMING_MEMBER.values())
+
+# Gone with STATELESS, the version that has them no more: whoever sends one in it without a name asks for the method
+# alone.
+STATELESS = "2026-07-28"
+_GONE = frozenset({"resources/subscribe", "resources/unsubscribe"})
 
 # The keys that decide somewhere.
 _DECIDING = _NAMING_MEMBERS | {
@@ -166,7 +171,7 @@ def _names_of(method: str, params: Members) -> tuple[str, tuple[Name, ...]]:
     own = {member: _name(params, member) for member in _NAMING_MEMBERS if member in params}
     if member := NAMING_MEMBER.get(method):
         if member not in own:
-            raise InvalidRequest(f"{method} needs params.{member}")
+            raise _nameless(method, member, _version(params))
         kind = KIND_OF_METHOD.get(method)
         return own[member], (Name(kind, own[member]),) if kind else ()
     if method == "completion/complete":
@@ -177,9 +182,15 @@ def _names_of(method: str, params: Members) -> tuple[str, tuple[Name, ...]]:
     return "", ()
 
 
+def _nameless(method: str, member: str, version: str) -> InvalidRequest:
+    if method in _GONE and version >= STATELESS:
+        return NoSuchMethod(f"MCP {STATELESS} has no {method}")
+    return InvalidParams(f"{method} needs params.{member}")
+
+
 def _completed(params: Members) -> Name:
     if "ref" not in params:
-        raise InvalidRequest("completion/complete needs params.ref")
+        raise InvalidParams("completion/complete needs params.ref")
     ref = _members(params["ref"], "params.ref")
     match _text(ref, "type"):
         case "ref/prompt" if "uri" not in ref:
@@ -207,7 +218,7 @@ def _subscribed(notifications: Members) -> tuple[Name, ...]:
 def _name(members: Members, key: str) -> str:
     text = _text(members, key)
     if text is None:
-        raise InvalidRequest(f"“{key}” must be a string")
+        raise InvalidParams(f"“{key}” must be a string")
     return _fit(text, key)
 
 

@@ -12,8 +12,11 @@ from auth_server import contract
 from auth_server.errors import (
     ErrorCode,
     Forbidden,
+    HeaderMismatch,
+    InvalidParams,
     InvalidRequest,
     Misdirected,
+    NoSuchMethod,
     NotHere,
     Refusal,
     TooLarge,
@@ -62,6 +65,7 @@ _KINDS: dict[type[Refusal], tuple[int, str]] = {
     Forbidden: (403, "AuthorizationError"),
     InvalidRequest: (400, "RequestError"),
     Misdirected: (421, "RequestError"),
+    NoSuchMethod: (404, "RequestError"),
     NotHere: (404, "RequestError"),
     TooLarge: (413, "RequestError"),
     WrongMethod: (405, "RequestError"),
@@ -191,8 +195,13 @@ def _kind(refusal: Refusal) -> tuple[int, str]:
 
 def _rpc_code(refusal: Refusal, status: int) -> int:
     """JSON-RPC 2.0, section 5.1; -32020 is MCP's own (2026-07-28, SEP-2243)."""
-    if refusal.code is ErrorCode.HEADER_MISMATCH:
-        return -32020
+    match refusal:
+        case HeaderMismatch():
+            return -32020
+        case NoSuchMethod():
+            return -32601
+        case InvalidParams():
+            return -32602
     return -32600 if status == 400 else -32000  # noqa: PLR2004 - this module knows status codes
 
 

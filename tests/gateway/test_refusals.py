@@ -202,6 +202,14 @@ def test_missing_name(door: Door, method: str) -> None:
         door.refuses(door.post(rpc(method, params)), *INVALID)
 
 
+@pytest.mark.parametrize("method", ["resources/subscribe", "resources/unsubscribe"])
+def test_a_method_that_mcp_has_no_more(door: Door, method: str) -> None:
+    """A client of the stateless version that asks whether it is there is told no, as that version has it."""
+    params = {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}
+    error = door.refuses(door.post(rpc(method, params)), 404, "REQUEST_INVALID")
+    assert error["code"] == -32601
+
+
 @pytest.mark.parametrize("params", [[], ["granted"], "granted", 1, True])
 def test_params_that_are_no_object(door: Door, params: Any) -> None:
     """Params by position, or of another type, are refused."""

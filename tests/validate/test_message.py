@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.door import call, compact, rpc
 
-from auth_server.errors import InvalidRequest
+from auth_server.errors import InvalidParams, InvalidRequest, NoSuchMethod
 from auth_server.model import Kind, Name
 from auth_server.validate import message
 from auth_server.validate.message import NOTHING, Message, describe, parse
@@ -54,6 +54,25 @@ def test_what_a_method_is_about(method: str, member: str, kind: Kind) -> None:
 def test_a_method_that_names_something_needs_a_name(method: str, params: Any) -> None:
     """A call of nothing is no call, whatever stands in the name's place."""
     refused(rpc(method, params))
+
+
+@pytest.mark.parametrize("method", [*message.NAMING_MEMBER, COMPLETE])
+def test_params_without_a_name_are_invalid_params(method: str) -> None:
+    """JSON-RPC has a code for that."""
+    for params in (None, {"name": 1, "uri": 1, "taskId": 1, "ref": {"type": "ref/prompt"}}):
+        with pytest.raises(InvalidParams):
+            read(rpc(method, params))
+
+
+@pytest.mark.parametrize("method", ["resources/subscribe", "resources/unsubscribe"])
+def test_a_method_that_the_stateless_versions_do_not_have(method: str) -> None:
+    """Who asks in their way whether it is there, and names nothing, is told that it is not; by name it is judged."""
+    meta = {"io.modelcontextprotocol/protocolVersion": message.STATELESS}
+    with pytest.raises(NoSuchMethod):
+        read(rpc(method, {"_meta": meta}))
+    with pytest.raises(InvalidParams):
+        read(rpc(method, {"_meta": {**meta, "io.modelcontextprotocol/protocolVersion": "2025-11-25"}}))
+    assert read(rpc(method, {"_meta": meta, "uri": "doc://open"})).name == "doc://open"
 
 
 @pytest.mark.parametrize("method", ["tasks/get", "tasks/update", "tasks/cancel", "tasks/result"])

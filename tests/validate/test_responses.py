@@ -15,9 +15,11 @@ from auth_server.errors import (
     ErrorCode,
     Forbidden,
     HeaderMismatch,
+    InvalidParams,
     InvalidRequest,
     Misdirected,
     Navigation,
+    NoSuchMethod,
     NotHere,
     Refusal,
     TooLarge,
@@ -40,6 +42,8 @@ EVERY: dict[Refusal, tuple[int, str]] = {
     Navigation("a page"): (403, "AuthorizationError"),
     InvalidRequest("unclear"): (400, "RequestError"),
     HeaderMismatch("other"): (400, "RequestError"),
+    InvalidParams("nameless"): (400, "RequestError"),
+    NoSuchMethod("gone"): (404, "RequestError"),
     Misdirected("elsewhere"): (421, "RequestError"),
     NotHere("nothing"): (404, "RequestError"),
     TooLarge("large"): (413, "RequestError"),
@@ -143,10 +147,12 @@ def test_a_refusal(refusal: Refusal) -> None:
 
 
 def test_the_codes_of_json_rpc() -> None:
-    """MCP has one of its own for headers that do not agree (SEP-2243)."""
+    """JSON-RPC has some for requests; MCP has one of its own for headers that do not agree (SEP-2243)."""
     codes = {type(refusal): refused(refusal)[2]["error"]["code"] for refusal in EVERY}
     assert codes.pop(HeaderMismatch) == -32020
     assert codes.pop(InvalidRequest) == -32600
+    assert codes.pop(NoSuchMethod) == -32601
+    assert codes.pop(InvalidParams) == -32602
     assert set(codes.values()) == {-32000}
 
 

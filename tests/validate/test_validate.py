@@ -260,12 +260,16 @@ async def test_malformed_questions(sidecar: Sidecar, changes: dict[str, str], st
 
 
 @pytest.mark.parametrize(
-    "message", [b"", b"{", b"[]", b"\xff", rpc("tools/call"), rpc("tools/call", {"name": ""})]
+    ("message", "code"),
+    [
+        *((message, -32600) for message in (b"", b"{", b"[]", b"\xff", rpc("tools/call", {"name": ""}))),
+        (rpc("tools/call"), -32602),
+    ],
 )
-async def test_malformed_messages(sidecar: Sidecar, message: bytes | dict[str, Any]) -> None:
+async def test_malformed_messages(sidecar: Sidecar, message: bytes | dict[str, Any], code: int) -> None:
     """A POST whose message did not come along, or has no one meaning, is never let through."""
     error = refused(await sidecar.ask(message, **bearer()), 400, "REQUEST_INVALID")
-    assert error["code"] == -32600
+    assert error["code"] == code
 
 
 async def test_a_body_that_nobody_would_judge(sidecar: Sidecar) -> None:
