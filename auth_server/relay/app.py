@@ -187,13 +187,9 @@ class Relay:
         """Pass a stream on for as long as its credential counts."""
         ticket = asked.ticket
         url = dict(exchange.headers).get(contract.BACKEND_URL, b"").decode("latin-1")
-
-        def rewrite(said: bytes) -> bytes:
-            target = endpoint.through_the_gateway(
-                said, backend_url=url, server=ticket.server, target=asked.target
-            )
-            return self._sessions.seal_endpoint(ticket.principal, ticket.server, target).encode()
-
+        rewrite = partial(
+            endpoint.through_the_gateway, backend_url=url, server=ticket.server, target=asked.target
+        )
         rights = partial(self._rights, ticket) if self._settings.filter_lists else None
         until = ends_at(ticket.identity, max_age=self._settings.stream_max_age, now=time.time())
         try:
