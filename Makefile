@@ -71,9 +71,9 @@ mutate: $(VENV)/.installed-dev nginx
 	$(BIN)/python -m mutate $(MODULES)
 
 # The official suite against servers with everything that it asks for, direct and through a gateway; writes the table of
-# docs/conformance.md, and fails where something passes direct and not through. Three minutes.
+# docs/mcp.md, and fails where something passes direct and not through. Three minutes.
 conformance: $(VENV)/.installed-dev $(CONFORMANCE)/.installed nginx
-	PYTHONPATH=tests:. $(BIN)/python -m conformance --out docs/conformance.md $(CONFORMANCE_OPTIONS)
+	PYTHONPATH=tests:. $(BIN)/python -m conformance --out docs/mcp.md $(CONFORMANCE_OPTIONS)
 
 # Writes docs/images/*.png.
 screenshots: $(VENV)/.installed-dev nginx chromium

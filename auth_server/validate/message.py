@@ -50,8 +50,7 @@ NAMING_MEMBER = {
 }
 _NAMING_MEMBERS = frozenset(NAMING_MEMBER.values())
 
-# Gone with STATELESS, the version that has them no more: whoever sends one in it without a name asks for the method
-# alone.
+# STATELESS has these no more. Who sends one in that version without a name asks whether the method is there.
 STATELESS = "2026-07-28"
 _GONE = frozenset({"resources/subscribe", "resources/unsubscribe"})
 

@@ -45,12 +45,12 @@ def with_token(head: bytes, token: str) -> bytes:
     """Return the head of a request as the gateway gets it."""
     first, *lines = head.decode("latin-1").split("\r\n")
     kept = [line for line in lines if not line.lower().startswith(_OURS)]
-    return "\r\n".join([first, f"Authorization: Bearer {token}", "Connection: close", *kept]).encode("latin-1")
+    return "\r\n".join([first, f"Authorization: Bearer {token}", "Connection: close", *kept]).encode(
+        "latin-1"
+    )
 
 
-async def _pass_on(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, to: int, token: str
-) -> None:
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, to: int, token: str) -> None:
     head = await reader.readuntil(b"\r\n\r\n")
     answers, requests = await asyncio.open_connection("127.0.0.1", to)
     requests.write(with_token(head, token))

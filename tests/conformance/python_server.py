@@ -16,6 +16,8 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import (
     MISSING_REQUIRED_CLIENT_CAPABILITY,
     AudioContent,
+    CompleteRequestParams,
+    CompleteResult,
     Completion,
     EmbeddedResource,
     EmptyResult,
@@ -34,9 +36,7 @@ from conformance import input_required
 
 Anything = Context[Any, Any]
 
-PNG = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 WAV = "UklGRiQAAABXQVZFZm10IBAAAAABAAEARKwAAIhYAQACABAAZGF0YQAAAAA="
 
 # The vocabulary of JSON Schema 2020-12 that must survive in a list.
@@ -230,6 +230,7 @@ async def test_elicitation_sep1330_enums(ctx: Anything) -> str:
 
 async def test_reconnection(ctx: Anything) -> str:
     """End the stream in the middle of the call."""
+    await asyncio.sleep(0.1)  # the stream has begun by then
     await ctx.close_sse_stream()
     await asyncio.sleep(0.2)
     return "Reconnection test completed"
@@ -313,10 +314,11 @@ def add_prompts(server: MCPServer[Any]) -> None:
         """Hold an image."""
         return [UserMessage(test_image_content()), UserMessage("Please analyze the image above.")]
 
-    @server.completion()
-    async def complete(ref: object, argument: Any, context: object) -> Completion:
-        values = [word for word in ("paris", "park", "party") if word.startswith(argument.value)]
-        return Completion(values=values, total=len(values), has_more=False)
+    async def complete(ctx: object, params: CompleteRequestParams) -> CompleteResult:
+        values = [word for word in ("paris", "park", "party") if word.startswith(params.argument.value)]
+        return CompleteResult(completion=Completion(values=values, total=len(values), has_more=False))
+
+    server._lowlevel_server.add_request_handler("completion/complete", CompleteRequestParams, complete)
 
 
 def add_old_methods(server: MCPServer[Any]) -> None:
