@@ -82,11 +82,6 @@ def _backend() -> Iterator[str]:
     said = {_title(name) for name in (*contract.SAID_BY_NGINX, *contract.TO_NGINX) if name.startswith(b"x-")}
     cleared = sorted({*contract.NEVER_PASSED, *said} - {_title(contract.REQUEST_ID), _title(contract.RELAY)})
     yield from _filled(f'proxy_set_header {title} "";' for title in cleared)
-    yield "# A session's id comes back sealed, from the relay alone.\n"
-    session, sealed = _title(contract.MCP_SESSION_ID), _title(contract.SEALED_SESSION)
-    value = f"$upstream_http_{_underscored(contract.SEALED_SESSION)}"
-    hidden = [f"proxy_hide_header {title};" for title in (session, sealed)]
-    yield from _filled([*hidden, f"add_header {session} {value} always;"])
 
 
 def _answer() -> Iterator[str]:
@@ -95,7 +90,10 @@ def _answer() -> Iterator[str]:
     yield from _filled(f'add_header {title} "{value}" always;' for title, value in carried.items())
     ours = {_title(name) for name in (*contract.IDENTITY, *contract.TO_NGINX) if name.startswith(b"x-auth-")}
     hidden = sorted({*contract.NEVER_RETURNED, *carried, *ours})
-    yield from _filled(f"proxy_hide_header {title};" for title in hidden)
+    session, sealed = _title(contract.MCP_SESSION_ID), _title(contract.SEALED_SESSION)
+    yield from _filled(f"proxy_hide_header {title};" for title in (*hidden, session, sealed))
+    yield "# A session's id comes back sealed, from the relay alone.\n"
+    yield f"add_header {session} $mcp_sealed_session always;\n"
 
 
 def _inner() -> Iterator[str]:
@@ -108,7 +106,6 @@ def _inner() -> Iterator[str]:
         f"add_header {url} $mcp_backend always;",
         "include upstream.conf;",
     ]
-    directives += ['if ($mcp_url = "") { return 403; }']
     yield from (f"    {line}" for line in _filled(directives))
     yield "}\nlocation / { return 444; } location @gone { return 444; }\n"
 

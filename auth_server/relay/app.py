@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from auth_server import contract
-from auth_server.errors import ErrorCode, Forbidden, Refusal, Unavailable, UpstreamUnavailable
+from auth_server.errors import ErrorCode, Refusal, Unavailable, UpstreamUnavailable
 from auth_server.relay import answers, endpoint, upstream
 from auth_server.relay.lists import LISTS, Rights
 from auth_server.relay.streams import OpenStream, ends_at, over
@@ -162,7 +162,7 @@ class Relay:
     async def _pass_back(self, asked: _Asked, exchange: Exchange) -> None:
         ticket, told = asked.ticket, dict(exchange.headers)
         if not told.get(contract.BACKEND_URL):  # nginx itself says so
-            raise _not_routed(exchange.status)
+            raise UpstreamUnavailable("nginx does not take this request to the MCP server")
         start = _Start(exchange.status, self._headers(ticket, exchange.headers))
         kind = told.get(contract.CONTENT_TYPE, b"").partition(b";")[0].strip().lower()
         if kind != _EVENTS:
@@ -229,12 +229,6 @@ class Relay:
         except ValueError:
             raise UpstreamUnavailable("the MCP server gave a session's id that MCP does not allow") from None
         return [*back, (contract.SEALED_SESSION, sealed.encode())]
-
-
-def _not_routed(status: int) -> Refusal:
-    if status == 403:  # noqa: PLR2004 - generated/inner.conf's word for it
-        return Forbidden(ErrorCode.SERVER_UNKNOWN, "this gateway has no server of that name")
-    return UpstreamUnavailable("nginx does not take this request to the MCP server")
 
 
 def _ticket(headers: HeaderPairs) -> Ticket:
