@@ -222,13 +222,14 @@ def test_what_does_not_come_back(door: Door, cells: list[str]) -> None:
 
 
 def test_what_each_answer_carries(door: Door) -> None:
-    """The three, once, whatever the backend says there; and the gateway's own Server and Date."""
+    """The three, once, whatever the backend says there; and nginx's own Server, Date and Connection."""
     table = {literal(header): literal(value) for header, value in BACKEND.table("header", "value")}
-    theirs = [f"{name}: unsafe-none" for name in [*table, "Server", "Date"]]
+    theirs = [f"{name}: unsafe-none" for name in [*table, "Server", "Date", "Connection"]]
     for answer in answers(door, says("200 OK", *theirs)):
         assert {name: answer.header(name) for name in table} == table
         assert (answer.header("Server") or "").startswith("nginx")
         assert answer.header("Date") != "unsafe-none"
+        assert answer.header("Connection") == "keep-alive"
 
 
 def test_browsers(door: Door) -> None:
@@ -336,11 +337,11 @@ LISTEN = rpc("subscriptions/listen", {"notifications": {"resourceSubscriptions":
 
 
 async def ticks(exchange: Exchange) -> None:
-    """Send an event every 200 ms, for 9 s in the answer to a call, until the client goes in any other."""
+    """Send an event every 200 ms, for 11 s in the answer to a call, until the client goes in any other."""
     is_call = b"tools/call" in exchange.seen.body
     await exchange.open_stream()
     gone = asyncio.ensure_future(exchange.until_gone())
-    for _ in range(45 if is_call else 1000):
+    for _ in range(55 if is_call else 1000):
         if gone.done():
             return
         with contextlib.suppress(ConnectionError):
@@ -352,7 +353,7 @@ async def ticks(exchange: Exchange) -> None:
 
 def test_how_streams_end(doors: Doors) -> None:
     """With the credential, a revocation, and STREAM_MAX_AGE, each cleanly; the answer to a call does not."""
-    door = doors.door(STREAM_MAX_AGE="6")
+    door = doors.door(STREAM_MAX_AGE="8")
     door.backend.behaviour = ticks
     short = f"Bearer {mint(exp=int(time.time()) + 2)}"
     person = f"Bearer {mint('access')}"
@@ -381,9 +382,9 @@ def test_how_streams_end(doors: Doors) -> None:
             ends[name] = time.monotonic() - began
     for kind in ("GET", "listen"):
         assert ends[f"short {kind}"] < 5
-        assert ends[f"revoked {kind}"] < min(revoked + 5, 6)
-        assert 5 < ends[f"long {kind}"] < 8.5
-    assert ends["call"] >= 9
+        assert ends[f"revoked {kind}"] < min(revoked + 5, 8)
+        assert 7 < ends[f"long {kind}"] < 10.5
+    assert ends["call"] >= 11
 
 
 def test_events_go_on_as_they_are(door: Door) -> None:
