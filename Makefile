@@ -33,7 +33,7 @@ check: $(VENV)/.installed-dev lint
 
 # The gateway's tests again, with `docker compose` in the place of `auth-server gateway`, and those of the containers.
 # Needs a container engine (docker, or podman behind DOCKER_HOST), and for one test docker-compose 1.29 as well.
-test-compose: $(VENV)/.installed-dev
+test-compose: $(VENV)/.installed-dev $(BACKENDS)/.installed
 	GATEWAY_STACK=compose $(BIN)/python -m pytest tests/gateway tests/compose $(PYTEST_OPTIONS)
 
 # nginx/generated/, from auth_server/contract.py and validate/responses.py.
