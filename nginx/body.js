@@ -1,8 +1,10 @@
-/* All that nginx is told in JavaScript: to read a body before the sidecar is asked about it. No rules here.
- * Runs on njs 0.7.9 and newer, in both of its engines. */
+/* All that nginx is told in JavaScript, since it has no directive for it, for njs 0.7.9 and newer, in both of its engines.
+ * No rules of the gateway's here. */
 
-function read(r) {
-    r.internalRedirect('@judge');
-}
+// Read the body before the sidecar is asked about it.
+function read(r) { r.internalRedirect('@judge'); }
 
-export default { read };
+// Break off where a backend says 1xx: nginx takes it for the answer, and passes on unread what comes next.
+function final(r) { if (r.status < 200) { throw new Error('an interim answer'); } }
+
+export default { read, final };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUNTIME = ROOT / "requirements.lock"
+TYPESCRIPT = ROOT / "tests" / "support" / "typescript"
 LOCKS = [RUNTIME, *sorted((ROOT / "requirements").iterdir())]
 
 
@@ -43,3 +45,13 @@ def test_what_is_tested_is_what_runs(lock: Path) -> None:
     assert {name: here[name] for name in runtime if name in here} == {
         name: runtime[name] for name in runtime if name in here
     }
+
+
+def test_the_lock_of_what_npm_installs() -> None:
+    """It too says nothing of where packages come from, and has the hash of each; what is asked for, it has."""
+    text = (TYPESCRIPT / "package-lock.json").read_text()
+    asked, *packages = json.loads(text)["packages"].values()
+    assert "://" not in text
+    assert packages
+    assert all(re.fullmatch(r"sha512-[A-Za-z0-9+/=]{88}", package["integrity"]) for package in packages)
+    assert asked["dependencies"] == json.loads((TYPESCRIPT / "package.json").read_text())["dependencies"]

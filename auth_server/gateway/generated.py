@@ -90,15 +90,22 @@ def _answer() -> Iterator[str]:
     yield from _filled(f'add_header {title} "{value}" always;' for title, value in carried.items())
     ours = {_title(name) for name in (*contract.IDENTITY, *contract.TO_NGINX) if name.startswith(b"x-auth-")}
     hidden = sorted({*contract.NEVER_RETURNED, *carried, *ours})
-    yield from _filled(f"proxy_hide_header {title};" for title in hidden)
+    session, sealed = _title(contract.MCP_SESSION_ID), _title(contract.SEALED_SESSION)
+    yield from _filled(f"proxy_hide_header {title};" for title in (*hidden, session, sealed))
+    yield "# A session's id comes back sealed, from the relay alone.\n"
+    yield f"add_header {session} $mcp_sealed_session always;\n"
 
 
 def _inner() -> Iterator[str]:
     """Yield what the relay sends on through: it knows no MCP server's address."""
     yield f'location ~ "{_SERVER}" {{\n'
     directives = ["proxy_pass $mcp_upstream;", "proxy_request_buffering off;", "error_page 502 504 = @gone;"]
-    url = "$mcp_scheme://$mcp_host$mcp_base"
-    directives += [f"add_header {_title(contract.BACKEND_URL)} {url} always;", "include upstream.conf;"]
+    url = _title(contract.BACKEND_URL)
+    directives += [
+        f"proxy_hide_header {url};",
+        f"add_header {url} $mcp_backend always;",
+        "include upstream.conf;",
+    ]
     yield from (f"    {line}" for line in _filled(directives))
     yield "}\nlocation / { return 444; } location @gone { return 444; }\n"
 

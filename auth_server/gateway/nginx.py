@@ -37,7 +37,7 @@ worker_shutdown_timeout 5s;
 pid {state}/nginx.pid;
 error_log stderr warn;
 pcre_jit on;
-events {{ worker_connections 8192; }}
+events {{ worker_connections 16384; }}
 http {{
     client_body_temp_path {state}/body;
     proxy_temp_path {state}/proxy;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import resource
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -14,11 +15,13 @@ from auth_server.config.settings import Settings, environment
 from auth_server.identity.revocations import Revocations
 from auth_server.logs import configure
 from auth_server.policy.watcher import PolicyFile
-from auth_server.relay.app import Relay
+from auth_server.relay.app import Protocol, Relay
 from auth_server.stores import open_store
 
 if TYPE_CHECKING:
     import socket
+
+MAX_FILES = 65_536
 
 
 class _Server(uvicorn.Server):
@@ -50,7 +53,7 @@ async def serve(settings: Settings, *, uds: str, inner: str) -> None:
         date_header=False,
         proxy_headers=False,
         lifespan="off",
-        http="httptools",
+        http=Protocol,
         ws="none",
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
@@ -72,6 +75,13 @@ async def serve(settings: Settings, *, uds: str, inner: str) -> None:
         await revocations.aclose()
 
 
+def _hold_many_files() -> None:
+    """Take as many open files as this user may have: each stream needs two."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def main() -> None:
     """Read options and settings, and serve."""
     parser = argparse.ArgumentParser(prog="python -m auth_server.relay", description=__doc__)
@@ -80,6 +90,7 @@ def main() -> None:
     given = parser.parse_args()
     settings = Settings.from_environ(environment())
     configure(settings)
+    _hold_many_files()
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
         runner.run(serve(settings, uds=given.uds, inner=given.inner))
 

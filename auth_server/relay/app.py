@@ -9,6 +9,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
 from auth_server import contract
 from auth_server.errors import ErrorCode, Refusal, Unavailable, UpstreamUnavailable
 from auth_server.relay import answers, endpoint, upstream
@@ -19,7 +21,7 @@ from auth_server.validate.sessions import Sessions
 from auth_server.validate.way import Way
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.types import Message, Receive, Scope, Send
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("auth_server")
 
 LOOK = 1.0  # seconds between two looks at who may still listen
+ABORT = "auth_server.relay.abort"
 LAST_WORD = 2.0  # seconds after its stream's end until a client that reads nothing is cut off
 
 _JSON, _EVENTS = b"application/json", b"text/event-stream"
@@ -49,7 +52,8 @@ _HOP_BY_HOP = {
 }
 _NOT_SENT_ON = frozenset(_HOP_BY_HOP | {contract.RELAY, contract.ACCEPT_ENCODING, contract.HOST})
 _NOT_PASSED_BACK = frozenset(
-    _HOP_BY_HOP | {contract.AUTH_ERROR_BODY, contract.BACKEND_URL, contract.MCP_SESSION_ID}
+    _HOP_BY_HOP
+    | {contract.AUTH_ERROR_BODY, contract.BACKEND_URL, contract.MCP_SESSION_ID, contract.SEALED_SESSION}
 )
 
 
@@ -65,11 +69,21 @@ class _Start(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """One request: its ticket, its target at the gateway, and where its answer goes."""
+    """One request: its ticket, its target at the gateway, where its answer goes, and what breaks that off."""
 
     ticket: Ticket
     target: str
     send: Send
+    abort: Callable[[], None]
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection. It can be broken off with data still unsent: uvicorn would wait for its reader."""
+
+    def on_message_begin(self) -> None:
+        """Let the application do so."""
+        super().on_message_begin()
+        self.scope["extensions"] = {ABORT: {"call": self.transport.abort}}
 
 
 class Relay:
@@ -100,7 +114,8 @@ class Relay:
             ticket = _ticket(headers)
             rpc_id = ticket.id
             target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
-            asked = _Asked(ticket, target.decode("latin-1"), watched)
+            abort = scope["extensions"][ABORT]["call"]
+            asked = _Asked(ticket, target.decode("latin-1"), watched, abort)
             await self._relay(asked, scope["method"], headers, receive)
         except Refusal as refusal:
             log.warning("not relayed", extra={"fields": {"reason": refusal.message}})
@@ -146,6 +161,8 @@ class Relay:
 
     async def _pass_back(self, asked: _Asked, exchange: Exchange) -> None:
         ticket, told = asked.ticket, dict(exchange.headers)
+        if not told.get(contract.BACKEND_URL):  # nginx itself says so
+            raise UpstreamUnavailable("nginx does not take this request to the MCP server")
         start = _Start(exchange.status, self._headers(ticket, exchange.headers))
         kind = told.get(contract.CONTENT_TYPE, b"").partition(b";")[0].strip().lower()
         if kind != _EVENTS:
@@ -170,21 +187,18 @@ class Relay:
         """Pass a stream on for as long as its credential counts."""
         ticket = asked.ticket
         url = dict(exchange.headers).get(contract.BACKEND_URL, b"").decode("latin-1")
-
-        def rewrite(said: bytes) -> bytes:
-            target = endpoint.through_the_gateway(
-                said, backend_url=url, server=ticket.server, target=asked.target
-            )
-            return self._sessions.seal_endpoint(ticket.principal, ticket.server, target).encode()
-
+        rewrite = partial(
+            endpoint.through_the_gateway, backend_url=url, server=ticket.server, target=asked.target
+        )
         rights = partial(self._rights, ticket) if self._settings.filter_lists else None
         until = ends_at(ticket.identity, max_age=self._settings.stream_max_age, now=time.time())
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(None) as last_word:
 
                 def end() -> None:
                     exchange.end()
-                    last_word.reschedule(asyncio.get_running_loop().time() + LAST_WORD)
+                    if last_word.when() is None:
+                        last_word.reschedule(asyncio.get_running_loop().time() + LAST_WORD)
 
                 stream = OpenStream(ticket.identity, until, end)
                 self._open.add(stream)
@@ -194,6 +208,8 @@ class Relay:
                     await _send_events(events, None, asked.send)
                 finally:
                     self._open.discard(stream)
+        except TimeoutError:
+            asked.abort()
 
     def _rights(self, ticket: Ticket) -> Rights:
         """Return what the caller may call by the policy of this moment."""
@@ -212,7 +228,7 @@ class Relay:
             sealed = self._sessions.seal(ticket.principal, ticket.server, session)
         except ValueError:
             raise UpstreamUnavailable("the MCP server gave a session's id that MCP does not allow") from None
-        return [*back, (contract.MCP_SESSION_ID, sealed.encode())]
+        return [*back, (contract.SEALED_SESSION, sealed.encode())]
 
 
 def _ticket(headers: HeaderPairs) -> Ticket:

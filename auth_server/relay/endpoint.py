@@ -11,7 +11,7 @@ _TARGET = re.compile(r"/[!-~]*")
 _PORTS = {"http": 80, "https": 443}
 
 
-def through_the_gateway(said: bytes, *, backend_url: str, server: str, target: str) -> str:
+def through_the_gateway(said: bytes, *, backend_url: str, server: str, target: str) -> bytes:
     """Return the endpoint as clients reach it: `/<server>`, and what follows the backend's base path.
 
     `target` is the request's, at the gateway: what the backend says may be relative to it. Raises ValueError
@@ -32,7 +32,7 @@ def through_the_gateway(said: bytes, *, backend_url: str, server: str, target: s
     found = f"/{server}{path}" + (f"?{there.query}" if there.query else "")
     if not _TARGET.fullmatch(found):
         raise ValueError("the endpoint of the MCP server is no address")
-    return found
+    return found.encode()
 
 
 def _port(scheme: str, port: int | None) -> int | None:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-from auth_server import contract
 from auth_server.errors import ErrorCode, NotHere
 from auth_server.sealed import derived
 
@@ -63,21 +62,6 @@ class Sessions:
                 continue
         raise _unknown()
 
-    def seal_endpoint(self, principal: str, server: str, target: str) -> str:
-        """Return where a client of HTTP+SSE posts its messages: there the query names the session.
-
-        Raises ValueError as `seal` does.
-        """
-        mark = "&" if "?" in target else "?"
-        return f"{target}{mark}{contract.SEALED_ENDPOINT}={self.seal(principal, server, target)}"
-
-    def check_endpoint(self, principal: str, server: str, target: str) -> None:
-        """Raise NotHere unless this is an endpoint that was sealed for this principal."""
-        if _names_session(server, target):
-            plain, _, sealed = target.rpartition(f"{contract.SEALED_ENDPOINT}=")
-            if self.open(principal, server, sealed) != plain[:-1]:
-                raise _unknown()
-
 
 def principal(identity: Identity, pool: str) -> str:
     """Return who it is, whichever token or cookie says so: a user of a pool, or an app client of its own.
@@ -86,11 +70,6 @@ def principal(identity: Identity, pool: str) -> str:
     """
     who = ("user", identity.username) if identity.username else ("client", identity.client_id)
     return json.dumps([pool, *who])
-
-
-def _names_session(server: str, target: str) -> bool:
-    rest = target.partition("?")[0].removeprefix(f"/{server}")
-    return rest == contract.MESSAGES or rest.startswith(f"{contract.MESSAGES}/")
 
 
 def _whose(principal: str, server: str) -> list[bytes]:

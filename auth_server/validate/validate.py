@@ -187,8 +187,6 @@ class Validator:
             pool = known.token.pool.id if known.token else self._own_pool
             who = principal(known.identity, pool)
             told = [*responses.caller_headers(known.identity), *_for_backend(headers)]
-            if question.method == "POST":
-                self._sessions.check_endpoint(who, question.server, headers.get(contract.ORIGINAL_URI) or "")
             sealed = headers.get(contract.MCP_SESSION_ID)
             if sealed is not None:
                 session = self._sessions.open(who, question.server, sealed)

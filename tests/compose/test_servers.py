@@ -24,7 +24,7 @@ services:
     networks: [mcp]
     healthcheck: {disable: true}
 """
-GRANT = "  - {server: notes, methods: [tools/list], tools: []}\n"
+GRANT = "  - {server: notes, methods: [tools/list, tools/call], tools: [current_time_by_timezone]}\n"
 
 
 @pytest.mark.timeout(SECONDS + 60)

@@ -318,3 +318,23 @@ def test_a_connection_is_kept_after_an_answer_that_is_not_passed_on(door: Door, 
         answer = connection.answer()
     result: dict[str, Any] = answer.json()["result"]
     assert (answer.status, result) == (200, {"content": "from the backend"})
+
+
+@pytest.mark.parametrize(
+    "interim", ["100 Continue", "101 Switching Protocols", "102 X", "103 Early Hints", "199 X"]
+)
+@pytest.mark.parametrize("upgrade", [(), (("Connection", "Upgrade"), ("Upgrade", "x"))])
+def test_an_interim_answer_ends_the_connection(
+    door: Door, interim: str, upgrade: tuple[tuple[str, str], ...]
+) -> None:
+    """nginx would pass on unread what follows it: headers that steer, answers to later requests, a tunnel."""
+
+    async def behaviour(exchange: Exchange) -> None:
+        hidden = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 6\r\n\r\nhidden"
+        await exchange.send(f"HTTP/1.1 {interim}\r\n\r\n".encode() + hidden * 2)
+
+    door.backend.behaviour = behaviour
+    with raw.Connection(door.gateway.address) as connection:
+        connection.send(door.message(CALL, headers=upgrade))
+        with pytest.raises(raw.ClosedError):
+            connection.answer()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support import raw
+from support import composed, raw
 from support.door import Door, compact, mint, refusal, rpc
 from support.gateway import environment, running
 from support.waiting import until
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from support.gateway import Gateway
     from support.jwks_server import JwksServer
 
-    Both = tuple[Gateway, Gateway, Path]
+    Both = tuple[tuple[Gateway, Path], tuple[Gateway, Path]]
 
 OFFERED = {
     "tools": [{"name": name, "description": "é 🕰"} for name in ("granted", "evil", "team-a", "grüße 日本 🕰")],
@@ -82,32 +83,34 @@ def both(
     backends: tuple[Backend, Backend], key_server: JwksServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Both]:
     """A gateway whose policy grants all lists, and one with FILTER_LISTS=off."""
-    folder = tmp_path_factory.mktemp("lists")
-    scopes = folder / "scopes.yml"
-    scopes.write_text(SCOPES)
+    start: Any = composed.running if composed.CHOSEN else running
     servers = {"time": backends[0].url, "gone": "http://127.0.0.1:9"}
-    options = ("--nginx-workers", "1")
-    with (
-        running(servers, environment(key_server.url, scopes), *options, cwd=folder) as on,
-        running(
-            servers, environment(key_server.url, scopes, FILTER_LISTS="off"), *options, cwd=folder
-        ) as off,
-    ):
-        yield on, off, scopes
+    with contextlib.ExitStack() as stack:
+        started = []
+        for filter_lists in ("on", "off"):
+            scopes = tmp_path_factory.mktemp(filter_lists) / "scopes.yml"
+            scopes.write_text(SCOPES)
+            environ = environment(key_server.url, scopes, FILTER_LISTS=filter_lists)
+            options = ("--nginx-workers", "1")
+            gateway = stack.enter_context(start(servers, environ, *options, cwd=scopes.parent))
+            started.append((gateway, scopes))
+        yield started[0], started[1]
 
 
 @pytest.fixture
 def door(both: Both, backends: tuple[Backend, Backend]) -> Door:
     """Return the one that cuts lists."""
     backends[0].reset()
-    return Door(both[0], *backends, mint(), both[2])
+    gateway, scopes = both[0]
+    return Door(gateway, *backends, mint(), scopes)
 
 
 @pytest.fixture
 def unfiltered(both: Both, backends: tuple[Backend, Backend]) -> Door:
     """Return the one that does not."""
     backends[0].reset()
-    return Door(both[1], *backends, mint(), both[2])
+    gateway, scopes = both[1]
+    return Door(gateway, *backends, mint(), scopes)
 
 
 @pytest.mark.parametrize("member", METHOD_OF)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,6 @@ from support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from support.backend import Backend, Exchange
     from support.jwks_server import JwksServer
@@ -181,7 +181,7 @@ def test_a_stream_ends_with_a_revocation(
 
 
 def test_a_stream_of_a_client_that_does_not_read(own: Door) -> None:
-    """It is cut off when its time is over: nothing that comes later waits for its reader."""
+    """It is cut off when its time is over: nothing that comes later waits for its reader, nor does the relay."""
 
     async def floods(exchange: Exchange) -> None:
         await exchange.open_stream()
@@ -193,9 +193,22 @@ def test_a_stream_of_a_client_that_does_not_read(own: Door) -> None:
     own.backend.behaviour = floods
     with opened(own) as connection:
         until(lambda: own.backend.gone == 1, "the backend hears of its end", seconds=12)
+        (relay,) = own.gateway.children("auth_server.relay")
+        until(lambda: connections_of(relay) == 0, "the relay has let go", seconds=12)
         with contextlib.suppress(raw.ClosedError):
             while connection.chunk():
                 pass
+
+
+def connections_of(pid: int) -> int:
+    """Return how many connections nginx has open to this process, beside those it keeps for the next request."""
+    path = next(
+        argument
+        for argument in Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        if "relay.sock" in argument
+    )
+    lines = Path("/proc/net/unix").read_text().splitlines()
+    return sum(line.split()[5] == "03" and line.endswith(path) for line in lines)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -27,7 +27,7 @@ from auth_server.relay.endpoint import through_the_gateway
 def test_where_messages_go(said: str, url: str, expected: str) -> None:
     """The base path off, the server's name before it; what is relative is so to the stream's own address."""
     found = through_the_gateway(said.encode(), backend_url=url, server="time", target="/time/sse?x=1")
-    assert found == expected
+    assert found.decode() == expected
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CHOSEN = os.environ.get("GATEWAY_STACK") == "compose"
 """Whether this run is one of `make test-compose`."""
 
-_HANDED_ON = ("COGNITO_", "SECRET_KEY", "REVOCATION_URL")
+_HANDED_ON = ("COGNITO_", "FILTER_LISTS", "SECRET_KEY", "REVOCATION_URL")
 
 OVERRIDE = """\
 x-auth-server: &auth-server

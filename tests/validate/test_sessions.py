@@ -66,30 +66,6 @@ def test_what_was_never_sealed_is_unknown(forged: str) -> None:
     assert is_unknown(Sessions([KEY]), ADA, "time", forged)
 
 
-@pytest.mark.parametrize(
-    "target", ["/time/messages/?session_id=1", "/time/messages", "/time/messages?a&gateway=b"]
-)
-def test_where_messages_of_http_with_sse_go(target: str) -> None:
-    """The endpoint is of use to the one who was told of it, and as it was told."""
-    sessions = Sessions([KEY])
-    sealed = sessions.seal_endpoint(ADA, "time", target)
-    assert sealed.startswith(target)
-    sessions.check_endpoint(ADA, "time", sealed)
-    other = sealed.replace("session_id=1", "session_id=2") if "session" in target else f"{sealed}A"
-    for who, tried in ((BOB, sealed), (ADA, target), (ADA, other), (ADA, sealed + "&session_id=2")):
-        with pytest.raises(NotHere):
-            sessions.check_endpoint(who, "time", tried)
-
-
-@pytest.mark.parametrize(
-    "target", ["/time/mcp", "/time/mcp?session_id=1", "/time/messagesx", "/time", "", "/messages"]
-)
-def test_where_else_messages_go(target: str) -> None:
-    """Nowhere else does a path name a session."""
-    if target != "/messages":
-        Sessions([KEY]).check_endpoint(ADA, "time", target)
-
-
 def test_keys_that_change() -> None:
     """The first seals, all open; a key that is gone opens nothing."""
     old = Sessions([KEY]).seal(ADA, "time", "abc")

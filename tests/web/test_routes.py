@@ -21,6 +21,6 @@ def paths() -> list[str]:
 @pytest.mark.parametrize("path", paths())
 def test_a_page_is_reached_through_nginx(path: str) -> None:
     """Each route has a place in contract.PAGES or PAGE_PREFIXES, and no MCP server can take its name."""
-    (page,) = re.findall(r'location ~ "(\S+)" \{\n    include page.conf;', generated.files()["server.conf"])
+    (page,) = re.findall(r'location ~ "(\S+)" \{ include page.conf;', generated.files()["server.conf"])
     assert re.match(page, path)
     assert path == "/" or path.split("/")[1] in contract.RESERVED_SERVER_NAMES
