@@ -48,6 +48,8 @@ mcp/read:
     tools: [granted, "grüße 日本 🕰", "team-*"]
     prompts: [greet]
     resources: ["doc://open", "doc://tree/*"]
+  - {server: gone, methods: [tools/list]}
+  - {server: unrouted, methods: [tools/list]}
 """
 
 
@@ -162,10 +164,15 @@ def test_an_edit_of_the_policy_counts_for_the_next_list(listing: Door) -> None:
     before = listing.scopes.read_text()
     try:
         listing.scopes.write_text(before.replace("[granted,", "[granted, evil,"))
-        until(lambda: "evil" in listing.post(rpc("tools/list")).body.decode(), "the edit is in force")
+        until(lambda: lists_of(listing) == {True}, "the edit is in force")
     finally:
         listing.scopes.write_text(before)
-    until(lambda: "evil" not in listing.post(rpc("tools/list")).body.decode(), "it is as before")
+    until(lambda: lists_of(listing) == {False}, "it is as before")
+
+
+def lists_of(door: Door) -> set[bool]:
+    """Return whether the relay of each replica shows what the edit grants: nginx asks them in turn."""
+    return {"evil" in door.post(rpc("tools/list")).body.decode() for _ in range(8)}
 
 
 @pytest.mark.parametrize(
@@ -228,14 +235,8 @@ def test_other_statuses(door: Door, status: str, body: bytes) -> None:
 
 def test_a_backend_that_is_not_there(door: Door) -> None:
     """As for a call: 502. A server that only the policy knows is none."""
-    grant = SCOPES.partition("\n")[2]
-    door.scopes.write_text(SCOPES + grant.replace("time", "gone") + grant.replace("time", "unrouted"))
-    try:
-        until(lambda: door.post(rpc("tools/list"), target="/gone/mcp").status == 502, "the policy knows it")
-        refusal(door.post(rpc("tools/list"), target="/gone/mcp"), 502, "UPSTREAM_UNAVAILABLE")
-        refusal(door.post(rpc("tools/list"), target="/unrouted/mcp"), 403, "SERVER_UNKNOWN")
-    finally:
-        door.scopes.write_text(SCOPES)
+    refusal(door.post(rpc("tools/list"), target="/gone/mcp"), 502, "UPSTREAM_UNAVAILABLE")
+    refusal(door.post(rpc("tools/list"), target="/unrouted/mcp"), 403, "SERVER_UNKNOWN")
 
 
 def test_a_client_cannot_speak_to_the_relay(door: Door) -> None:
