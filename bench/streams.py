@@ -24,9 +24,9 @@ def opened(port: int, request: bytes, count: int) -> Iterator[None]:
             got = b""
             while _EVENT.strip() not in got:
                 more = client.recv(65536)
-                if not more:
-                    raise RuntimeError(f"a stream ended before its first event: {got[:300]!r}")
                 got += more
+                if not more or not b"HTTP/1.1 200".startswith(got[:12]):
+                    raise RuntimeError(f"no stream with an event: {got[:300]!r}")
         yield
 
 
