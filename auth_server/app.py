@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from auth_server.asgi import read_body
 from auth_server.config.settings import Settings, environment
 from auth_server.contract import VALIDATE, VALIDATE_HEADERS
 from auth_server.headers import listener
@@ -56,7 +57,7 @@ class Sidecar:
         now, validator = time.time(), self.validator
         caller = await validator.caller(scope["headers"], now=now, listener=listener(scope))
         # What a stranger sends is read to its end all the same, or nginx may take the answer for broken.
-        body = await _body(receive, kept=isinstance(caller, Caller))
+        body = await read_body(receive, kept=isinstance(caller, Caller))
         answer = validator.answer(scope["path"], caller, body, now=now)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
@@ -133,18 +134,6 @@ def create_app(settings: Settings) -> Sidecar:
         lifespan=lifespan,
     )
     return Sidecar(validator, others)
-
-
-async def _body(receive: Receive, *, kept: bool) -> bytes:
-    """Return the message, which nginx has bounded (MAX_BODY_SIZE); nothing of one that nobody is to read."""
-    parts = []
-    more = True
-    while more:
-        event = await receive()
-        more = event["type"] == "http.request" and event.get("more_body", False)
-        if kept:
-            parts.append(event.get("body", b""))
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:

@@ -45,6 +45,23 @@ KIND_OF_METHOD = {
 METHODS_WITH_A_NAME = frozenset(KIND_OF_METHOD) - {"subscriptions/listen"} | {"completion/complete"}
 
 
+class List(NamedTuple):
+    """Where a list is: the member of a result, what names each entry, and the call that it is for."""
+
+    member: str
+    naming: str
+    method: str
+
+
+TEMPLATES = "resources/templates/list"
+LISTS = {
+    "tools/list": List("tools", "name", "tools/call"),
+    "prompts/list": List("prompts", "name", "prompts/get"),
+    "resources/list": List("resources", "uri", "resources/read"),
+    TEMPLATES: List("resourceTemplates", "uriTemplate", "resources/read"),
+}
+
+
 class Name(NamedTuple):
     """One thing that a call is about: a tool, a prompt or a resource URI."""
 

@@ -11,6 +11,7 @@ PACKAGE, TESTS = ROOT / "auth_server", ROOT / "tests"
 
 # A module, or a folder, whose behaviour shows elsewhere alone.
 ELSEWHERE = {
+    "asgi.py": ("test_app.py", "what every server of the package does"),
     "cli/demo.py": ("gateway/test_demo.py", "it starts the demo, with nginx"),
     "cli/errors.py": ("cli/test_cli.py", "two names; how they end a command is told there"),
     "cli/gateway.py": ("gateway/test_lifecycle.py", "it starts the gateway, with nginx"),

@@ -10,7 +10,8 @@ from support.repository import ROOT
 
 from auth_server import contract
 from auth_server.gateway import generated
-from auth_server.relay import answers, lists
+from auth_server.model import LISTS, List
+from auth_server.relay import answers
 from auth_server.validate import sessions
 
 CLEARED, HIDDEN = BACKEND.tables("what", "names")
@@ -65,7 +66,7 @@ def test_what_does_not_come_back() -> None:
 def test_the_lists_that_are_cut() -> None:
     """The table is the relay's."""
     rows = BACKEND.table("request", "the list")
-    assert {literal(row[0]): lists.List(*map(literal, row[1:])) for row in rows} == lists.LISTS
+    assert {literal(row[0]): List(*map(literal, row[1:])) for row in rows} == LISTS
 
 
 @pytest.mark.parametrize(("sent", "said"), BACKEND.table("sent", "is"))

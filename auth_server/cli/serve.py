@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from auth_server.app import create_app
+from auth_server.asgi import SERVER
 from auth_server.cli.arguments import positive
 from auth_server.cli.errors import WrongUseError
 from auth_server.config.settings import Settings, environment, share_process_key
@@ -65,16 +66,9 @@ def _serve(app: Sidecar, arguments: argparse.Namespace) -> None:
         port=arguments.port,
         uds=arguments.uds,
         workers=arguments.workers,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,  # nothing here asks who the client is, or by which scheme it came
         lifespan="on",
         http=Protocol,
-        ws="none",
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=5,
+        **SERVER,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import logging
 import os
 import shutil
@@ -16,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from auth_server.children import die_with_parent, next_pause
 from auth_server.config.settings import PROCESS_KEY
 from auth_server.errors import ConfigurationError, Mistake
 from auth_server.gateway.nginx import (
@@ -34,7 +34,6 @@ log = logging.getLogger("auth_server")
 
 _START_LIMIT = 20.0  # seconds until both must answer
 _STOP_LIMIT = 10.0  # seconds until what still runs is killed
-_PR_SET_PDEATHSIG = 1
 _STATE_PREFIX = "mcp-gateway-"
 
 _Address = tuple[socket.AddressFamily, str | tuple[str, int]]
@@ -110,7 +109,7 @@ class Child:
 
     async def keep_running(self) -> None:
         """Start, wait, clean up, start again; pauses longer after each quick death, 5 s at most."""
-        pause = 0.1
+        pause = 0.0
         clock = asyncio.get_running_loop().time
         while True:
             started = clock()
@@ -121,12 +120,12 @@ class Child:
                 env=self._environ,
                 stdout=self._stdout,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
             code = await self._process.wait()
             self._kill_group()  # nginx's workers, say, outlive a killed master and would keep its port
+            pause = next_pause(pause, ran=clock() - started)
             log.error("died", extra={"fields": {"process": self.name, "exit": code, "restart_in": pause}})
-            pause = 0.1 if clock() - started > 10 else min(pause * 2, 5.0)  # noqa: PLR2004 - seconds of a good run
             await asyncio.sleep(pause)
 
     async def stop(self) -> None:
@@ -259,9 +258,3 @@ def _runs(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _die_with_parent() -> None:
-    """On Linux: let the kernel end this child if the supervisor is killed without a chance to clean up."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 from uvicorn.loops.auto import auto_loop_factory
 
+from auth_server.asgi import SERVER
 from auth_server.config.settings import Settings, environment
 from auth_server.identity.revocations import Revocations
 from auth_server.logs import configure
@@ -47,16 +48,9 @@ async def serve(settings: Settings, *, uds: str, inner: str) -> None:
     config = uvicorn.Config(
         relay,
         uds=uds,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
         lifespan="off",
         http=Protocol,
-        ws="none",
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=5,
+        **SERVER,
     )
     server = _Server(config, relay)
 

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from auth_server import contract
+from auth_server.asgi import read_body
 from auth_server.errors import ErrorCode, Refusal, Unavailable, UpstreamUnavailable
+from auth_server.model import LISTS
 from auth_server.relay import answers, endpoint, upstream
-from auth_server.relay.lists import LISTS, Rights
+from auth_server.relay.lists import Rights
 from auth_server.relay.streams import OpenStream, ends_at, over
 from auth_server.validate import responses, way
 from auth_server.validate.sessions import Sessions
@@ -141,7 +143,7 @@ class Relay:
 
     async def _relay(self, asked: _Asked, method: str, headers: HeaderPairs, receive: Receive) -> None:
         """Send the request on, and its answer back, unless the client goes before its end."""
-        body = await _body(receive)
+        body = await read_body(receive)
         onward = [pair for pair in headers if pair[0] not in _NOT_SENT_ON]
         # What is compressed cannot be looked at. Which Host the MCP server expects, nginx knows.
         onward += [(contract.ACCEPT_ENCODING, b"identity"), (contract.HOST, b"relay")]
@@ -237,17 +239,6 @@ def _ticket(headers: HeaderPairs) -> Ticket:
     except ValueError:
         message = "the relay was not told what to do; try again"
         raise Unavailable(ErrorCode.AUTH_UNAVAILABLE, message) from None
-
-
-async def _body(receive: Receive) -> bytes:
-    """Return the message, which nginx has bounded (MAX_BODY_SIZE)."""
-    parts = []
-    more = True
-    while more:
-        event = await receive()
-        more = event["type"] == "http.request" and event.get("more_body", False)
-        parts.append(event.get("body", b""))
-    return b"".join(parts)
 
 
 async def _until_gone(receive: Receive) -> None:

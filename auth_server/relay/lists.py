@@ -9,32 +9,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from auth_server.model import LISTS, TEMPLATES
 from auth_server.policy import grants
 from auth_server.validate.message import is_fit, without_lone_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from auth_server.model import List
     from auth_server.policy.grants import Policy
 
 _Members = dict[str, msgspec.Raw]
-
-
-class List(NamedTuple):
-    """Where a list is: the member of a result, what names each entry, and the call that it is for."""
-
-    member: str
-    naming: str
-    method: str
-
-
-TEMPLATES = "resources/templates/list"
-LISTS = {
-    "tools/list": List("tools", "name", "tools/call"),
-    "prompts/list": List("prompts", "name", "prompts/get"),
-    "resources/list": List("resources", "uri", "resources/read"),
-    TEMPLATES: List("resourceTemplates", "uriTemplate", "resources/read"),
-}
 
 
 class Rights(NamedTuple):

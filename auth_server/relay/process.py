@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import signal
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING
+
+from auth_server.children import die_with_parent, next_pause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,10 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("auth_server")
 
-PAUSE = 0.1  # seconds before it is started again
-MAX_PAUSE = 5.0
 _STOP_LIMIT = 6.0
-_PR_SET_PDEATHSIG = 1
 
 
 @contextlib.contextmanager
@@ -43,19 +42,19 @@ def _leave(*_: object) -> None:
 
 
 def _keep(command: list[str], stopping: threading.Event) -> None:
-    pause = PAUSE
+    pause = 0.0
     while not stopping.is_set():
-        process = subprocess.Popen(command, preexec_fn=_die_with_parent)  # noqa: S603, PLW1509 - our own; one call
+        started = time.monotonic()
+        process = subprocess.Popen(command, preexec_fn=die_with_parent)  # noqa: S603, PLW1509 - our own; one call
         while process.poll() is None and not stopping.wait(0.1):
             pass
         if stopping.is_set():
             _stop(process)
             return
-        log.error(
-            "died", extra={"fields": {"process": "relay", "exit": process.returncode, "restart_in": pause}}
-        )
+        pause = next_pause(pause, ran=time.monotonic() - started)
+        fields = {"process": "relay", "exit": process.returncode, "restart_in": pause}
+        log.error("died", extra={"fields": fields})
         stopping.wait(pause)
-        pause = min(pause * 2, MAX_PAUSE)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -65,9 +64,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _die_with_parent() -> None:
-    """On Linux: let the kernel end the relay with the thread that started it, and so with its process."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

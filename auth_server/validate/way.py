@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from auth_server.model import Identity  # noqa: TC001 - msgspec reads the types at run time
+from auth_server.model import LISTS, Identity
 
 if TYPE_CHECKING:
     from auth_server.validate.message import Message
@@ -27,7 +27,6 @@ class Way(StrEnum):
     STREAM = "stream"  # it ends with the credential
 
 
-LISTS = frozenset({"tools/list", "prompts/list", "resources/list", "resources/templates/list"})
 _WAYS = {"initialize": Way.SESSION, "subscriptions/listen": Way.STREAM} | dict.fromkeys(LISTS, Way.LIST)
 
 

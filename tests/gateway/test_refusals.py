@@ -310,6 +310,18 @@ def test_id_that_readers_take_for_another(door: Door, value: Any) -> None:
     door.refuses(door.post(call() | {"id": value}), *INVALID)
 
 
+@pytest.mark.parametrize("rpc_id", ["a" * 4095, int("9" * 4097)])
+def test_an_id_that_is_too_long(door: Door, rpc_id: Any) -> None:
+    """It would have to go along in headers."""
+    door.refuses(door.post(call() | {"id": rpc_id}), *INVALID)
+
+
+@pytest.mark.parametrize("params", [{}, {"name": 5}])
+def test_params_that_name_nothing(door: Door, params: dict[str, Any]) -> None:
+    """JSON-RPC has a code of its own for them."""
+    assert door.refuses(door.post(rpc("tools/call", params)), *INVALID)["code"] == -32602
+
+
 @pytest.mark.parametrize("version", [None, "1.0", "2", 2.0, ["2.0"]], ids=json.dumps)
 def test_other_versions_of_json_rpc(door: Door, version: Any) -> None:
     """jsonrpc is "2.0"."""
@@ -322,6 +334,8 @@ def test_inherited_members_do_not_count(door: Door) -> None:
     door.refuses(door.post(inherited), *INVALID)
     name = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"__proto__":{"name":"granted"}}}'
     door.refuses(door.post(name), *INVALID)
+    listens = '{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"__proto__":{"notifications":{"resourceSubscriptions":["doc://shut"]}}}}'
+    door.refuses(door.post(listens), *INVALID)
     no_id = '{"jsonrpc":"2.0","__proto__":{"id":1},"method":"tools/call","params":{"name":"granted"}}'
     door.refuses(door.post(no_id), *INVALID)
     ref = '{"jsonrpc":"2.0","id":1,"method":"completion/complete","params":{"ref":{"type":"ref/prompt","__proto__":{"name":"greet"}}}}'

@@ -14,7 +14,6 @@ from mcp import Client, ClientSession, MCPError
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.mcpserver import Context, MCPServer
-from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 from mcp.types import ElicitResult
 from pydantic import BaseModel
 from starlette.applications import Starlette
@@ -23,6 +22,7 @@ from support.asgi_server import serving
 from support.clean_environment import clean_environment
 from support.door import cookie, mint
 from support.gateway import environment, running
+from support.kept_events import KeptEvents
 from support.repository import ROOT
 from support.waiting import until
 
@@ -241,25 +241,6 @@ def test_the_example_over_http_with_sse(gateway: Gateway, tmp_path: Path) -> Non
         assert "evil" not in done.stdout
 
 
-class Kept(EventStore):
-    """Keeps every event of every stream."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[str, Any]] = []
-
-    async def store_event(self, stream_id: str, message: Any) -> str:
-        self.events.append((stream_id, message))
-        return str(len(self.events))
-
-    async def replay_events_after(self, last_event_id: str, send_callback: EventCallback) -> str | None:
-        after = int(last_event_id)
-        stream, _ = self.events[after - 1]
-        for number, (name, message) in enumerate(self.events[after:], after + 1):
-            if name == stream and message is not None:
-                await send_callback(EventMessage(message, str(number)))
-        return stream
-
-
 async def test_a_client_whose_stream_ends_loses_nothing(key_server: JwksServer, tmp_path: Path) -> None:
     """Streams end every second or two; the SDK's client comes again by itself, with Last-Event-ID."""
     (tmp_path / "scopes.yml").write_text(SCOPES)
@@ -270,7 +251,7 @@ async def test_a_client_whose_stream_ends_loses_nothing(key_server: JwksServer, 
         told.append(str(message))
 
     def keeping(base: str) -> Starlette:
-        return full().streamable_http_app(event_store=Kept(), retry_interval=100)
+        return full().streamable_http_app(event_store=KeptEvents(), retry_interval=100)
 
     with serving(keeping, lifespan="on") as base:
         with running({"full": base}, environ, "--nginx-workers", "1", cwd=tmp_path) as gateway:

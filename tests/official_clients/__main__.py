@@ -70,7 +70,7 @@ def run(name: str, url: str, era: str) -> dict[str, object]:
         return inspector.run(NODE, HOME, url, mint(), era)
     done = subprocess.run(
         [*command, url, mint(), era],
-        env=clean_environment(),
+        env=clean_environment() | {"PYTHONPATH": str(HERE.parent)},  # for `steps`
         capture_output=True,
         text=True,
         timeout=120,

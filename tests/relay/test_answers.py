@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from auth_server.errors import UpstreamUnavailable
+from auth_server.model import LISTS
 from auth_server.policy import scopes_file
 from auth_server.relay import answers
 from auth_server.relay.answers import AsItComes, ListEvents, StreamEvents, whole
-from auth_server.relay.lists import LISTS, Rights
+from auth_server.relay.lists import Rights
 
 if TYPE_CHECKING:
     from auth_server.relay.answers import Reader

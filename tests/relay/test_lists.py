@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auth_server.errors import InvalidRequest
-from auth_server.model import Target
+from auth_server.model import LISTS, Target
 from auth_server.policy import grants, scopes_file
 from auth_server.policy.decision import Allowed
 from auth_server.relay import lists
-from auth_server.relay.lists import LISTS, Rights
+from auth_server.relay.lists import Rights
 from auth_server.validate import message
 
 POLICY = """\

@@ -15,6 +15,7 @@ import uvicorn
 
 from auth_server import contract
 from auth_server.app import create_app
+from auth_server.asgi import SERVER
 from auth_server.config.settings import Settings
 from auth_server.protocol import Protocol
 from support.cognito import AGENT, CLIENT, POOL, jwks
@@ -140,12 +141,8 @@ async def running(folder: Path, *, fault: str = "", **changes: str) -> AsyncIter
         config = uvicorn.Config(
             app,
             lifespan="on",
-            log_config=None,
-            proxy_headers=False,
-            server_header=False,
-            date_header=False,
             http=Protocol,
-            ws="none",
+            **SERVER,
         )
         uvicorn_server = PromptServer(config)
         task = asyncio.create_task(uvicorn_server.serve(sockets=[listener]))

@@ -10,9 +10,9 @@ from typing import Any
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 
+from official_clients import steps
+
 URL, TOKEN, ERA = sys.argv[1:]
-WATCHED = "test://watched-resource"
-heard: list[str] = []
 
 
 async def elicited(message: str, kind: Any, params: Any, context: object) -> dict[str, str]:
@@ -26,11 +26,6 @@ async def sampled(messages: object, params: object, context: object) -> str:
     return "model"
 
 
-async def told(message: Any) -> None:
-    """Keep what the server says by itself."""
-    heard.append(str(getattr(getattr(message, "params", None), "uri", "")))
-
-
 async def main() -> dict[str, Any]:
     """Do everything once."""
     done: dict[str, Any] = {}
@@ -39,44 +34,18 @@ async def main() -> dict[str, Any]:
         mode="legacy" if ERA == "legacy" else "auto",
         sampling_handler=sampled,
         elicitation_handler=elicited,
-        message_handler=told,
+        message_handler=steps.told,
     )
     async with client:
         done["version"] = client.protocol_version
         done["list"] = [tool.name for tool in await client.list_tools()]
-        done["call"] = await said(client, "test_simple_text")
-        done["denied"] = await said(client, "test_image_content")
-        steps: list[float] = []
-
-        async def progress(step: float, total: float | None, message: str | None) -> None:
-            steps.append(step)
-
-        await client.call_tool("test_tool_with_progress", {}, progress_handler=progress)
-        done["progress"] = steps
+        done["denied"] = await steps.said(client.call_tool("test_image_content", {}))
+        await steps.call(done, client.call_tool, progress="progress_handler")
+        await steps.ask(done, client.call_tool, ERA)
         if ERA == "legacy":
-            done["sampling"] = await said(client, "test_sampling", prompt="?")
-            done["elicitation"] = await said(client, "test_elicitation", message="?")
-            done["resumption"] = await said(client, "test_reconnection")
-            await client.session.subscribe_resource(WATCHED)
-            await client.call_tool("test_trigger_resource_change", {})
-            for _ in range(50):
-                if WATCHED in heard:
-                    break
-                await asyncio.sleep(0.1)
-            done["subscription"] = WATCHED if WATCHED in heard else str(heard)
-        else:
-            done["sampling"] = await said(client, "test_input_required_result_sampling")
-            done["elicitation"] = await said(client, "test_input_required_result_elicitation")
+            await client.session.subscribe_resource(steps.WATCHED)
+            done["subscription"] = await steps.changed(client.call_tool)
     return done
-
-
-async def said(client: Client[Any], tool: str, **arguments: Any) -> str:
-    """Return what a tool says, or why it does not."""
-    try:
-        result = await asyncio.wait_for(client.call_tool(tool, arguments), 10)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
-        return f"{type(error).__name__}: {error}"
-    return str(getattr(result.content[0], "text", result.content[0].type))
 
 
 print(json.dumps(asyncio.run(main())))
